@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# `make` lists what there is. INVENTORY chooses the hosts:
+#   make demo INVENTORY=inventories/stories
+
+INVENTORY ?= inventories/sandbox
+SCENARIO ?= --all
+ARGS ?=
+
+# The first Python that is new enough and can make a virtual environment.
+PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3; do \
+	$$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+PLAYBOOK = ansible-playbook -i $(INVENTORY) $(ARGS)
+SANDBOXES = $(foreach name,sandbox sandbox_cluster academy stories,-i inventories/$(name))
+COLLECTION = .collections/ansible_collections/firstbell/stack
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+export ANSIBLE_VAULT_PASSWORD_FILE := $(CURDIR)/.vault_password
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev secrets sandbox sandbox-remove site check demo test lint unit molecule clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/setup .vault_password ## make the virtual environment for Ansible
+	@mkdir -p $(COLLECTION)
+	@for item in galaxy.yml images meta playbooks plugins roles; do ln -sfn ../../../../$$item $(COLLECTION)/$$item; done
+
+setup-dev: setup .venv/setup-dev ## the same with everything the tests need
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer with its venv module is needed: sudo apt-get install python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/setup: .venv/bin/python requirements.txt
+	.venv/bin/pip install --quiet --requirement requirements.txt
+	@touch $@
+
+.venv/setup-dev: .venv/setup requirements-dev.txt
+	.venv/bin/pip install --quiet --requirement requirements-dev.txt
+	@touch $@
+
+.vault_password:
+	@umask 077; $(PYTHON) -c 'import secrets; print(secrets.token_urlsafe(32))' >$@
+
+secrets: setup ## generate the secrets that the inventory lacks
+	$(PLAYBOOK) playbooks/secrets.yml
+
+sandbox: setup ## make virtual hosts on this machine for the hosts of the inventory
+	$(PLAYBOOK) playbooks/sandbox.yml -e sandbox_state=present
+
+sandbox-remove: setup ## remove the virtual hosts of the inventory
+	$(PLAYBOOK) playbooks/sandbox.yml -e sandbox_state=absent
+
+site: setup ## build the stack on the hosts of the inventory
+	$(PLAYBOOK) playbooks/site.yml
+
+check: setup ## show what `make site` would change
+	$(PLAYBOOK) playbooks/site.yml --check --diff
+
+demo: ## everything: from a fresh machine to a served app on a virtual host
+	@$(MAKE) --no-print-directory secrets sandbox site
+	$(PLAYBOOK) playbooks/demo.yml
+
+test: lint unit molecule ## all tests
+
+lint: setup-dev ## style, types and good practice
+	yamllint --strict .
+	ruff check .
+	ruff format --check .
+	mypy
+	ansible-lint
+
+unit: setup-dev ## tests without servers
+	PYTHONPATH=.collections pytest -q tests/unit tests/repo
+
+molecule: setup-dev ## tests on virtual hosts; SCENARIO=postgres for one
+	molecule test $(if $(filter --all,$(SCENARIO)),--all,--scenario-name $(SCENARIO))
+
+clean: ## remove the virtual hosts, our Docker engine, and everything generated but secrets
+	@if [ -e .venv/setup ]; then ansible-playbook $(SANDBOXES) playbooks/sandbox.yml -e sandbox_state=absent -e sandbox_purge=true; fi
+	rm -rf .ansible .cache .collections .mypy_cache .pytest_cache .ruff_cache .venv build

@@ -1,0 +1,177 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Secrets: how to make them, and how to see that one is no secret.
+
+No message here ever holds a value, only names.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import secrets as _random
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+from .errors import InputError
+from .findings import Finding
+from .names import did_you_mean
+from .units import is_unicode, shown
+
+#: Bits of the least that a guesser should face.
+MINIMUM_ENTROPY_BITS = 64
+MINIMUM_LENGTH = 20
+MINIMUM_LENGTH_OF_KEYS = 32
+
+#: The kinds that ``generate`` makes.
+KINDS = ("password", "key")
+_DELETE = 127
+
+#: Defaults and placeholders that stand in manuals, the seeds' included. Compared
+#: without case; the longer ones also count when they are only part of a value.
+KNOWN_BAD = frozenset(
+    (
+        "admin",
+        "admin123",
+        "administrator",
+        "default",
+        "example",
+        "guest",
+        "letmein",
+        "password",
+        "password1",
+        "password123",
+        "postgres",
+        "qwerty",
+        "root",
+        "secret",
+        "stories_password_123",
+        "test",
+        "test123",
+        "welcome",
+        "123456",
+        "12345678",
+        "changeme",
+        "change-me",
+        "change_me",
+        "change-this",
+        "replace-me",
+        "replaceme",
+        "replace_me",
+        "use-openssl-rand-base64-32-to-generate",
+        "strong-random-password-here",
+        "your-secret",
+        "your_secret",
+        "your-password",
+        "your_password",
+        "yourpassword",
+        "yoursecret",
+        "mysecretpassword",
+        "supersecret",
+        "super-secret",
+        "insecure-default",
+        "please-change",
+        "nextauth_secret",
+        "nextauth-secret",
+        "development-secret",
+    )
+)
+_PART_LENGTH = 8
+
+
+def generate(kind: str, token: Callable[[int], bytes] = _random.token_bytes) -> str:
+    """A new secret of 256 bits.
+
+    ``password``: 43 characters that need no escaping in a URL, INI or shell word.
+    ``key``: what ``openssl rand -base64 32`` prints (S9), 44 characters.
+    ``token`` returns that many random bytes; tests inject their own.
+    """
+    if kind == "password":
+        return base64.urlsafe_b64encode(token(32)).rstrip(b"=").decode("ascii")
+    if kind == "key":
+        return base64.b64encode(token(32)).decode("ascii")
+    nearest = did_you_mean(str(kind), KINDS)
+    hint = f"did you mean {nearest}?" if nearest else f"take one of {', '.join(KINDS)}"
+    raise InputError(f"There is no kind of secret {shown(kind)}; {hint}")
+
+
+def kind_of(name: str) -> str:
+    """The kind of secret a name asks for: a key for ``nextauth_secret``, otherwise a password."""
+    return "key" if name.lower().endswith(("_secret", "_key")) else "password"
+
+
+def minimum_length(name: str) -> int:
+    """The fewest characters a secret of this name may have (threat 17)."""
+    return MINIMUM_LENGTH_OF_KEYS if kind_of(name) == "key" else MINIMUM_LENGTH
+
+
+def check_secrets(values: Mapping[str, object]) -> list[Finding]:
+    """Everything that makes these secrets unfit for production, by name.
+
+    One finding a name at most: the first problem hides the smaller ones.
+    """
+    findings = []
+    first_name: dict[str, str] = {}
+    for name, value in values.items():
+        problem = _problem(str(name), value)
+        if problem is None and isinstance(value, str):
+            if value in first_name:
+                problem = f"is the same as {first_name[value]}"
+            else:
+                first_name[value] = str(name)
+        if problem is not None:
+            findings.append(Finding(str(name), problem, _fix(str(name))))
+    return findings
+
+
+def _fix(name: str) -> str:
+    if kind_of(name) == "key":
+        return "Make one with: openssl rand -base64 32"
+    return "Make one with: openssl rand -hex 32"
+
+
+def _problem(name: str, value: object) -> str | None:
+    if not isinstance(value, str):
+        return "has no value" if value is None else "is no text"
+    if not value:
+        return "is empty"
+    return _unusable(value) or _guessable(name, value)
+
+
+def _unusable(value: str) -> str | None:
+    if any(ord(character) < ord(" ") or ord(character) == _DELETE for character in value):
+        return "has a line break or another control character in it"
+    if not is_unicode(value):
+        return "is not valid Unicode"
+    if value != value.strip():
+        return "begins or ends with a space"
+    return None
+
+
+def _guessable(name: str, value: str) -> str | None:
+    if _is_known(value.lower()):
+        return "is a default or a placeholder that everybody knows"
+    if len(value) < minimum_length(name):
+        return f"is shorter than {minimum_length(name)} characters"
+    if entropy_bits(value) < MINIMUM_ENTROPY_BITS:
+        return "is too easy to guess"
+    return None
+
+
+def _is_known(lower: str) -> bool:
+    return lower in KNOWN_BAD or any(len(bad) >= _PART_LENGTH and bad in lower for bad in KNOWN_BAD)
+
+
+def entropy_bits(value: str) -> float:
+    """A cautious estimate in bits: Shannon's over the characters, without runs and repeats.
+
+    A repeated block counts once, and so does a run such as ``abcdef`` or
+    ``111111``. An estimate from one sample only ever finds the careless.
+    """
+    period = (value + value).find(value, 1)
+    block = value[:period]
+    fresh = [character for previous, character in zip(" " + block, block) if abs(ord(character) - ord(previous)) > 1]
+    total = len(fresh)
+    per_character = -sum(n / total * math.log2(n / total) for n in Counter(fresh).values()) if total else 0.0
+    return per_character * total

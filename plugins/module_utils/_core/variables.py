@@ -1,0 +1,77 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Judges the variables of an inventory: unknown names and values that cannot be used."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from zoneinfo import available_timezones
+
+from .errors import FirstbellError
+from .findings import Finding
+from .names import check_domain, check_email, check_stack_name, did_you_mean
+
+PREFIX = "firstbell_"
+
+
+def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[Finding]:
+    """Name every variable with our prefix that nobody reads.
+
+    Role variables (``redis_...``) are not ours alone, so one of those is reported
+    only where it is nearly the name of one that exists.
+    """
+    known = set(known)
+    prefixes = {name.split("_", 1)[0] + "_" for name in known} - {PREFIX}
+    findings = []
+    for name in sorted(set(names) - known):
+        nearest = did_you_mean(name, known)
+        if name.startswith(PREFIX) or (nearest and name.startswith(tuple(prefixes))):
+            fix = f"Did you mean {nearest}?" if nearest else "Remove it; docs/variables.md lists those that exist."
+            findings.append(Finding(name, "no role knows this variable", fix))
+    return findings
+
+
+def value_findings(variables: Mapping[str, Any]) -> list[Finding]:
+    """Check what the user decided once for the whole stack, beyond its types."""
+    findings = []
+
+    def found(name: str, problem: str, fix: str) -> None:
+        findings.append(Finding(name, problem, fix))
+
+    for name, check in (
+        ("firstbell_stack_name", check_stack_name),
+        ("firstbell_domain", check_domain),
+        ("firstbell_admin_email", check_email),
+    ):
+        if name in variables:
+            try:
+                check(variables[name])
+            except FirstbellError as error:
+                found(name, str(error).removeprefix(f"{name}: "), "")
+    zone = variables.get("firstbell_timezone", "UTC")
+    zones = available_timezones()
+    if zones and zone not in zones:
+        nearest = did_you_mean(str(zone), zones)
+        found(
+            "firstbell_timezone",
+            f"{zone!r} is no time zone",
+            f"Did you mean {nearest}?" if nearest else "Take a name like Europe/Berlin.",
+        )
+    image = variables.get("firstbell_app_image") or ""
+    source = variables.get("firstbell_app_source") or ""
+    if bool(image) == bool(source):
+        found(
+            "firstbell_app_image",
+            "both an image and a source are given" if image else "there is neither an image nor a source",
+            "Set either firstbell_app_image (an image with its tag) or firstbell_app_source (a folder).",
+        )
+    elif image and not re.search(r"@sha256:[0-9a-f]{64}$|:(?!latest$)[\w][\w.-]{0,127}$", image):
+        found(
+            "firstbell_app_image",
+            f"{image!r} does not say which version",
+            "Add a tag other than latest, or a digest: registry.example/app:1.4.2",
+        )
+    return findings

@@ -1,0 +1,119 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs the stages of the test suite and counts what was really tested.
+
+    tests/run.py [STAGE ...]     all stages, or the named ones
+
+A stage is a command. Of pytest's the tests are counted, of every other the stage
+itself. A stage that ran no test has failed. The last line is the count.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+REPORTS = ROOT / ".cache" / "reports"
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many tests passed, failed and were skipped."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def __add__(self, other: Count) -> Count:
+        return Count(self.passed + other.passed, self.failed + other.failed, self.skipped + other.skipped)
+
+
+def pytest_count(report: Path, status: int) -> Count:
+    """Read pytest's own report; no report or no test is a failure."""
+    if not report.exists():
+        return Count(failed=1)
+    suites = ElementTree.parse(report).getroot().iter("testsuite")
+    total = failed = skipped = 0
+    for suite in suites:
+        total += int(suite.get("tests", 0))
+        failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        skipped += int(suite.get("skipped", 0))
+    passed = total - failed - skipped
+    if status != 0 and failed == 0 or passed + failed == 0:
+        failed += 1
+    return Count(passed, failed, skipped)
+
+
+def scenarios() -> list[str]:
+    """Name the Molecule scenarios; the shared ones have no platform of their own."""
+    return sorted(path.parent.name for path in (ROOT / "extensions" / "molecule").glob("*/molecule.yml"))
+
+
+def stages() -> dict[str, list[str]]:
+    """Name every stage and its command, in the order of their cost."""
+    found = {
+        "ruff": ["ruff", "check", "plugins", "tests"],
+        "format": ["ruff", "format", "--check", "plugins", "tests"],
+        "mypy": ["mypy", "plugins/module_utils/_core"],
+        "yamllint": ["yamllint", "--strict", "."],
+        "unit": ["pytest", "tests/unit", "tests/repo"],
+        "ansible-lint": ["ansible-lint"],
+        "sanity": [sys.executable, "tests/sanity.py"],
+        "integration": ["pytest", "tests/integration"],
+        "tarball": [sys.executable, "tests/tarball.py"],
+    }
+    found.update({f"molecule/{name}": ["molecule", "test", "-s", name] for name in scenarios()})
+    return found
+
+
+def run(name: str, command: list[str]) -> Count:
+    """Run one stage with its output shown, and count."""
+    print(f"\n=== {name}: {' '.join(command)}", flush=True)
+    report = REPORTS / f"{name.replace('/', '-')}.xml"
+    report.unlink(missing_ok=True)
+    is_pytest = command[0] == "pytest"
+    arguments = [*command, f"--junitxml={report}"] if is_pytest else command
+    environment = {
+        **os.environ,
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "ANSIBLE_FORCE_COLOR": "0",
+        "NO_COLOR": "1",
+    }
+    started = time.monotonic()
+    directory = ROOT / "extensions" if command[0] == "molecule" else ROOT
+    status = subprocess.run(arguments, cwd=directory, env=environment, check=False).returncode
+    count = pytest_count(report, status) if is_pytest else Count(passed=int(status == 0), failed=int(status != 0))
+    verdict = "ok" if count.failed == 0 else "FAILED"
+    print(f"=== {name}: {verdict}, {count.passed} passed, {time.monotonic() - started:.0f} s", flush=True)
+    return count
+
+
+def main(arguments: list[str]) -> int:
+    """Run the wanted stages, all of them by default, and print the count."""
+    available = stages()
+    wanted = [name for name in available if not arguments or any(re.fullmatch(f"{one}(/.*)?", name) for one in arguments)]
+    if not wanted:
+        print(f"no stage of that name; there are: {', '.join(available)}", file=sys.stderr)
+        return 2
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    counts = {name: run(name, available[name]) for name in wanted}
+    total = sum(counts.values(), Count())
+    failed = [name for name, count in counts.items() if count.failed]
+    if failed:
+        print(f"\nfailed stages: {', '.join(failed)}")
+    print(f"\n{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
+    return 1 if total.failed or not total.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
