@@ -23,8 +23,6 @@ MODULE = "firstbell.stack.run_lock"
 class ActionModule(ActionBase):
     """Ask the host for the lock; where this controller can tell that its owner is gone, say so and ask again."""
 
-    _requires_connection = True
-
     def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, task_vars)

@@ -35,16 +35,20 @@ options:
     description: Arguments of the app's build.
     type: dict
     default: {}
+    vars:
+      - name: images_app_build_args
   build_env:
     description: Environment of the app's build. Only a hash of it becomes part of the tag.
     type: dict
     default: {}
+    vars:
+      - name: images_app_build_env
   revision:
     description: Any text. Another one gives every image another tag, so that all are built again from newer packages.
     type: str
     default: ""
     vars:
-      - name: firstbell_image_revision
+      - name: images_revision
 """
 
 EXAMPLES = r"""
@@ -85,7 +89,7 @@ class LookupModule(LookupBase):
             raise AnsibleLookupError(str(error)) from error
 
     def _reference(self, name: str) -> str:
-        revision = str(self.get_option("revision"))
+        revision = str(self._option("revision"))
         source = self.get_option("source")
         if not source:
             return stack_image(name, revision).reference
@@ -93,7 +97,11 @@ class LookupModule(LookupBase):
             name,
             source,
             self.get_option("template"),
-            build_args=self.get_option("build_args"),
-            build_env=self.get_option("build_env"),
+            build_args=self._option("build_args"),
+            build_env=self._option("build_env"),
             revision=revision,
         ).reference
+
+    def _option(self, name: str) -> Any:
+        """An option that may come from a variable, which nobody has resolved yet."""
+        return self._templar.template(self.get_option(name))

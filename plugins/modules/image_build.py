@@ -73,7 +73,7 @@ options:
   revision:
     description:
       - Any text. Another one gives every image another tag, so that all are built again from newer packages.
-      - The lookup has to be given the same one; both take it from RV(ignore:firstbell_image_revision).
+      - The lookup has to be given the same one; by itself it reads the variable C(images_revision).
     type: str
     default: ""
   cache_directory:

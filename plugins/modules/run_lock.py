@@ -207,7 +207,7 @@ def _told(
         result["ask"] = decision.ask
     elif decision.action == "take over":
         context.warn(runlock.takeover(record, decision))
-    elif decision.action == "nothing":
+    elif decision.action == "nothing" and not context.check_mode:
         context.warn(f"{params['path']} was left as it is: {decision.reason}")
     return result
 

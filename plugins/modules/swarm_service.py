@@ -148,8 +148,8 @@ options:
         type: bool
         default: false
       size:
-        description: Largest size with O(mounts[].type=tmpfs), such as V(64MB). Without it, half of the memory.
-        type: str
+        description: Largest size with O(mounts[].type=tmpfs), such as V(64MB), or a number of bytes. Without it, half of the memory.
+        type: raw
       mode:
         description: Mode of the directory with O(mounts[].type=tmpfs), in quotes. Without it, V("1777").
         type: str

@@ -142,4 +142,4 @@ def _busybox(folder: Path) -> Path:
     subprocess.run(["apt-get", "-qq", "download", "busybox-static"], cwd=folder, check=True, capture_output=True)
     (package,) = folder.glob("busybox-static*.deb")
     subprocess.run(["dpkg-deb", "--extract", str(package), str(folder)], check=True)
-    return next(path for path in folder.rglob("busybox") if path.is_file())
+    return next(path for path in folder.rglob("bin/busybox") if path.is_file())

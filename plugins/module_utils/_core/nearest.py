@@ -21,7 +21,7 @@ from .units import MB, format_size
 
 #: How many ways out are offered, and how many candidates are tried for them.
 OFFERED = 3
-_TRIES = 120
+_TRIES = 60
 _DEPTH = 6
 
 Path = tuple[str, ...]
@@ -32,11 +32,11 @@ _CLIENTS: Path = ("pgbouncer", "settings", "max_client_conn")
 _MAX_CONNECTIONS: Path = ("postgres", "settings", "max_connections")
 
 
-def nearest(request: Request, problems: tuple[Problem, ...]) -> list[Request]:
+def nearest(request: Request, plan: Plan, problems: tuple[Problem, ...]) -> list[Request]:
     """Up to three requests whose plans hold, the nearest first; none where nothing fits."""
     tries = iter(range(_TRIES))
     found: list[Request] = []
-    for candidate in _solve(request, problems, _DEPTH, tries):
+    for candidate in _solve(request, plan, problems[0], _DEPTH, tries):
         if candidate not in found:
             found.append(candidate)
         if len(found) == OFFERED:
@@ -44,16 +44,18 @@ def nearest(request: Request, problems: tuple[Problem, ...]) -> list[Request]:
     return found or _fallbacks(request)
 
 
-def _solve(request: Request, problems: tuple[Problem, ...], depth: int, tries: Iterator[int]) -> Iterator[Request]:
-    plan, _unused = build(request)
-    for candidate in _repairs(request, plan, problems[0]):
+def _solve(request: Request, plan: Plan, problem: Problem, depth: int, tries: Iterator[int]) -> Iterator[Request]:
+    """The repairs of this problem that hold, each with the further repairs it takes."""
+    for candidate in _repairs(request, plan, problem):
+        if candidate == request:
+            continue
         if next(tries, None) is None:
             return
-        left = build(candidate)[1]
+        next_plan, left = build(candidate)
         if not left:
             yield candidate
-        elif depth and candidate != request:
-            yield from _first(_solve(candidate, left, depth - 1, tries))
+        elif depth:
+            yield from _first(_solve(candidate, next_plan, left[0], depth - 1, tries))
 
 
 def _first(candidates: Iterator[Request]) -> Iterator[Request]:

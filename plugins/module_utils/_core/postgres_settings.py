@@ -56,7 +56,7 @@ _COMMON: Mapping[str, Setting] = {
     "tcp_keepalives_count": 3,
     "tcp_user_timeout": "10s",
     "client_connection_check_interval": "5s",
-    "idle_in_transaction_session_timeout": "60s",
+    "idle_in_transaction_session_timeout": "1min",
     "password_encryption": "scram-sha-256",
     # Durability: no acknowledged transaction is lost
     "wal_level": "replica",
@@ -92,7 +92,7 @@ _COMMON: Mapping[str, Setting] = {
     "log_disconnections": "off",
     "deadlock_timeout": "1s",
     "track_io_timing": "on",
-    "track_activity_query_size": 4096,
+    "track_activity_query_size": "4kB",
     # Statistics of statements (S28)
     "shared_preload_libraries": "pg_stat_statements,auto_explain",
     "pg_stat_statements.max": 5000,
@@ -185,8 +185,7 @@ def largest_pool(profile: Profile, limit: int, settings: Mapping[str, Setting]) 
     most = profile.pool + profile.reserve_pool
     if "work_mem" not in settings:
         return most
-    holding = [size for size in range(2, most + 1) if prove(profile, limit, settings, size).holds]
-    return max(holding, default=2)
+    return next((size for size in range(most, 2, -1) if prove(profile, limit, settings, size).holds), 2)
 
 
 def derived_work_mem(proof: MemoryProof) -> str:

@@ -55,7 +55,7 @@ OPTIONS: dict[str, Any] = {
             "source": _TEXT,
             "target": {"type": "path", "required": True},
             "read_only": {"type": "bool", "default": False},
-            "size": _TEXT,
+            "size": {"type": "raw"},
             "mode": _TEXT,
         }
     ),

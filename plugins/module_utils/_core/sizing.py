@@ -48,7 +48,7 @@ def sizing(
     request = _request(profile, memory, cpus, replicas, overrides, hosts=hosts)
     plan, problems = build(request)
     if problems:
-        found = nearest(request, problems)
+        found = nearest(request, plan, problems)
         raise PlanError(refusal(request, problems, found), _arguments(found[0]) if found else None)
     return plan
 

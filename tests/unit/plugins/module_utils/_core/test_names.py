@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import InputError
+from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError, InputError
 from ansible_collections.firstbell.stack.plugins.module_utils._core.names import (
     check_domain,
     check_email,
@@ -16,6 +16,16 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.names import
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+
+def error_of(function: Callable[..., object], *arguments: object) -> FirstbellError | None:
+    """The error that a call ends in, if it is one of ours; any other fails the test."""
+    try:
+        function(*arguments)
+    except FirstbellError as error:
+        return error
+    return None
+
 
 CHECKS = (check_domain, check_email, check_identifier, check_stack_name)
 
@@ -41,8 +51,25 @@ def test_identifiers_that_are_taken(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "postgres", "pgbouncer", "template1", "pg_app", "public", "all", "Academy", "a b", 'x"; drop', "x" * 64]
-    + ["a-b", "naïve", "1001", "a\n", None, 5],
+    [
+        "",
+        "postgres",
+        "pgbouncer",
+        "template1",
+        "pg_app",
+        "public",
+        "all",
+        "Academy",
+        "a b",
+        'x"; drop',
+        "x" * 64,
+        "a-b",
+        "naïve",
+        "1001",
+        "a\n",
+        None,
+        5,
+    ],
 )
 def test_identifiers_that_are_refused(name: object) -> None:
     with pytest.raises(InputError, match="role: "):
@@ -103,8 +130,20 @@ def test_addresses_that_are_taken(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["", "admin", "@example.org", "admin@", "a b@example.org", "a@localhost", "a@@example.org", ".a@example.org"]
-    + ["a..b@example.org", f"{'x' * 65}@example.org", "a@example.org\n", None],
+    [
+        "",
+        "admin",
+        "@example.org",
+        "admin@",
+        "a b@example.org",
+        "a@localhost",
+        "a@@example.org",
+        ".a@example.org",
+        "a..b@example.org",
+        f"{'x' * 65}@example.org",
+        "a@example.org\n",
+        None,
+    ],
 )
 def test_addresses_that_are_refused(address: object) -> None:
     with pytest.raises(InputError, match="firstbell_admin_email: "):
@@ -114,7 +153,4 @@ def test_addresses_that_are_refused(address: object) -> None:
 @settings(derandomize=True, deadline=None, max_examples=100)
 @given(st.one_of(st.text(), st.integers(), st.none(), st.binary()), st.sampled_from(CHECKS))
 def test_rubbish_raises_only_our_own_errors(value: object, check: Callable[[object], str]) -> None:
-    try:
-        assert check(value) == value
-    except InputError as error:
-        assert "\n" not in str(error)
+    assert "\n" not in str(error_of(check, value))

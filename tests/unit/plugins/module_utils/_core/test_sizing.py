@@ -198,10 +198,10 @@ def test_every_service_reserves_no_more_than_its_limit(profile: str) -> None:
         ("3.7GB", 2, "small"),
         ("4GB", 8, "small"),
         ("7.6GB", 2, "small"),
-        ("7.2GB", 4, "medium"),
+        ("7.3GB", 4, "medium"),
         ("7.1GB", 4, "small"),
         ("16GB", 4, "medium"),
-        ("14.4GB", 8, "large"),
+        ("14.5GB", 8, "large"),
         ("64GB", 32, "large"),
     ],
 )

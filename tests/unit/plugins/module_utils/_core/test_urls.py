@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -12,6 +13,16 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.errors impor
 from ansible_collections.firstbell.stack.plugins.module_utils._core.urls import database_url, dotenv, redis_url
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+
+def error_of(function: Callable[..., object], *arguments: object) -> FirstbellError | None:
+    """The error that a call ends in, if it is one of ours; any other fails the test."""
+    try:
+        function(*arguments)
+    except FirstbellError as error:
+        return error
+    return None
+
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=150)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -120,8 +131,19 @@ def test_any_text_comes_back_from_dotenv(values: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"1A": "x"}, {"A-B": "x"}, {"": "x"}, {"A\n": "x"}, {5: "x"}, {"A": None}, {"A": ["x"]}, {"A": "topsecret\0"}]
-    + [{"A": "topsecret\ud800"}, ["A=x"], {"A": 10**5000}],
+    [
+        {"1A": "x"},
+        {"A-B": "x"},
+        {"": "x"},
+        {"A\n": "x"},
+        {5: "x"},
+        {"A": None},
+        {"A": ["x"]},
+        {"A": "topsecret\x00"},
+        {"A": "topsecret\ud800"},
+        ["A=x"],
+        {"A": 10**5000},
+    ],
 )
 def test_what_dotenv_refuses(values: Any) -> None:
     with pytest.raises(InputError) as error:
@@ -132,8 +154,6 @@ def test_what_dotenv_refuses(values: Any) -> None:
 @REPEATABLE
 @given(*[st.one_of(st.text(), st.integers(), st.none(), st.floats(), st.binary())] * 5)
 def test_rubbish_raises_only_our_own_errors(user: Any, password: Any, host: Any, port: Any, database: Any) -> None:
+    parts = {"user": user, "password": password, "host": host, "port": port, "database": database}
     for make in (database_url, redis_url):
-        try:
-            assert "@" in make(user=user, password=password, host=host, port=port, database=database)
-        except FirstbellError as error:
-            assert str(error)
+        assert str(error_of(lambda make=make: make(**parts)))
