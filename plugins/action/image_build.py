@@ -144,7 +144,7 @@ class ActionModule(ActionBase):
         return {name: image for name, image in found["images"].items() if name not in found["missing"]}
 
     def _step(self, step: str, requests: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-        arguments = {**self._options, **more, "_step": step, "_images": requests}
+        arguments = {**self._options, **more, "request": {"step": step, "images": requests}}
         answer: dict[str, Any] = self._execute_module(
             module_name=MODULE, module_args=arguments, task_vars=self._task_vars
         )

@@ -96,6 +96,10 @@ options:
     description: After how many seconds a single build is given up.
     type: int
     default: 3600
+  request:
+    description: What the controller's part of this module tells its part on the host. Not to be given.
+    type: dict
+    default: {}
 requirements:
   - Docker with BuildKit on the host (Debian's C(docker.io), from version 23 on with C(docker-buildx))
   - mmdebstrap on the host, where the base image has to be made
@@ -154,7 +158,7 @@ from ..module_utils._shell import Context, run
 
 
 def main() -> None:
-    """The host's part. The controller's part (plugins/action/image_build.py) turns images and apps into _images."""
+    """The host's part. The controller's part (plugins/action/image_build.py) turns images and apps into the request."""
     app = {
         "name": {"type": "str", "required": True},
         "source": {"type": "path", "required": True},
@@ -175,13 +179,12 @@ def main() -> None:
         "cache_max_size": {"type": "str", "default": "10GB"},
         "parallel": {"type": "int", "default": 2},
         "timeout": {"type": "int", "default": 3600},
-        "_images": {"type": "list", "elements": "dict", "default": []},
-        "_step": {"type": "str", "default": "survey"},
+        "request": {"type": "dict", "default": {}},
     }
 
     def step(params: dict[str, Any], context: Context) -> dict[str, Any]:
         params["cache_max_size"] = parse_size(params["cache_max_size"], "cache_max_size")
-        if params["_step"] == "survey":
+        if params["request"].get("step") != "make":
             return image_make.survey(params, context.check_mode)
         result, warnings = image_make.make(params)
         for warning in warnings:

@@ -23,7 +23,7 @@ from integration.harness import ROOT, ModuleFailedError, run_module
 
 pytestmark = pytest.mark.engine
 
-SECRET = "hunter2-is-never-seen"  # noqa: S105
+SECRET = "hunter2-is-never-seen"
 PROBE = "firstbell/fbimg-probe"
 DOCKERFILE = """\
 ARG BASE
@@ -93,7 +93,10 @@ def make(
         entry = tarfile.TarInfo("Dockerfile")
         entry.size = len(dockerfile)
         archive.addfile(entry, BytesIO(dockerfile.encode()))
-    return run_module("image_build", {"_images": [probe], "_step": step, "cache_directory": cache, **more})
+    requests = [probe]
+    if step == "survey":
+        requests.append({"name": "debian", "reference": probe["base_reference"], "wanted": False, "suite": "trixie"})
+    return run_module("image_build", {"request": {"step": step, "images": requests}, "cache_directory": cache, **more})
 
 
 def test_an_image_is_built_once_and_then_loaded(probe: dict[str, Any], tmp_path: Path) -> None:
@@ -191,7 +194,7 @@ def test_check_mode_works_before_docker_is_installed(tmp_path: Path) -> None:
     code = (
         "from ansible_collections.firstbell.stack.plugins.module_utils._io import image_engine, image_make;"
         "image_engine._CANDIDATES = ('docker',);"
-        f"print(image_make.survey({{'_images': {[request, base]!r}, 'cache_directory': ''}}, True))"
+        f"print(image_make.survey({{'request': {{'images': {[request, base]!r}}}, 'cache_directory': ''}}, True))"
     )
     environment = {"PATH": str(folder), "PYTHONPATH": str(ROOT / ".collections")}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)

@@ -18,7 +18,7 @@ from integration.swarm_engine import HOST, IMAGE, PREFIX, SwarmEngine, until
 pytestmark = pytest.mark.engine
 
 #: Runs for ever, ends at once when asked, says when it was told to reload.
-FOREVER = "trap 'exit 0' TERM; trap 'echo reloaded' HUP; while true; do sleep 0.1; done"
+FOREVER = "trap 'exit 0' TERM INT; trap 'echo reloaded' HUP; while true; do sleep 0.1; done"
 HEALTH = {"test": ["CMD", "/bin/true"], "interval": "500ms", "start_period": "0s", "retries": 2}
 QUICK = {"monitor": "1s"}
 
@@ -181,7 +181,7 @@ def test_every_option_changed_by_hand(engine: SwarmEngine, name: str) -> None:
         engine.change(name, edit)
         seen = service(name, check=True, **wanted)
         assert seen["changes"] == [option]
-        assert seen["drifted"]
+        assert seen["drifted"] == (option != "replicas"), "an autoscaler may change replicas"
         assert seen["diff"]["before"] != seen["diff"]["after"]
         assert service(name, **wanted)["changes"] == [option]
         assert service(name, **wanted)["changes"] == []
@@ -264,7 +264,7 @@ def test_missing_image(name: str) -> None:
     assert f"{PREFIX}/nowhere:1" in failed["msg"]
 
 
-def test_unschedulable_update_goes_back(engine: SwarmEngine, name: str) -> None:
+def test_unschedulable_update_goes_back(name: str) -> None:
     service(name)
     failed = failure(name, reservations={"memory": "900TB"})
     assert failed["reason"] == "unschedulable"
@@ -273,14 +273,15 @@ def test_unschedulable_update_goes_back(engine: SwarmEngine, name: str) -> None:
     assert not service(name)["changed"]
 
 
-def test_paused_update_is_resumed(engine: SwarmEngine, name: str, tmp_path: Path) -> None:
+def test_paused_update_is_resumed(name: str) -> None:
     pause = {**QUICK, "failure_action": "pause"}
     service(name, update=pause)
     sick = {"test": ["CMD", "/bin/test", "-e", "/scratch/well"], "interval": "500ms", "start_period": "0s", "retries": 2}
     failed = failure(name, update=pause, health=sick)
     assert failed["reason"] == "paused"
     resumed = failure(name, update=pause, health=sick)
-    assert (resumed["changes"], resumed["reason"]) == (["update_status"], "paused")
+    assert resumed["changes"] == ["update_status"]
+    assert resumed["reason"] in ("paused", "unhealthy"), "its tasks are tried again"
     assert service(name, update=pause)["changed"]
 
 

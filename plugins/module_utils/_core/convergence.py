@@ -230,13 +230,17 @@ def _first_obstacle(seen: Observation, wanted: Iterable[Mapping[str, Any]]) -> t
 
 
 def lingering(seen: Observation) -> Verdict | None:
-    """Old tasks that have not ended. Those of a lost host never will, and do not count."""
+    """Old tasks that have not ended.
+
+    Those that never will do not count: on a lost host, or never given to a host.
+    """
     old = [
         task
         for task in seen.tasks
         if task["DesiredState"] in ("shutdown", "remove")
         and not has_ended(task)
-        and task.get("NodeID") not in seen.down_nodes
+        and task.get("NodeID")
+        and task["NodeID"] not in seen.down_nodes
     ]
     return Verdict("stopping", f"{len(old)} old tasks are still stopping") if old else None
 

@@ -38,7 +38,7 @@ _DONE = {BUILD: "built", LOAD: "loaded", PRESENT: "present"}
 
 def survey(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """The state of each wanted image, and the names of those that have to be built."""
-    requests = parse_requests(params["_images"])
+    requests = parse_requests(params["request"]["images"])
     cache = Cache(params["cache_directory"])
     engine = _find_engine() if check_mode else _require_engine()
     present = engine.sizes(request.reference for request in requests) if engine else {}
@@ -69,7 +69,7 @@ def survey(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
 def make(params: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """Build the requests, each with its context, bases first; the result, and warnings."""
-    requests = {request.name: request for request in parse_requests(params["_images"])}
+    requests = {request.name: request for request in parse_requests(params["request"]["images"])}
     by_reference = {request.reference: name for name, request in requests.items()}
     engine = _require_engine()
     cache = Cache(params["cache_directory"])

@@ -16,7 +16,6 @@ import fnmatch
 import http.client
 import json
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -157,7 +156,7 @@ def main() -> int:
     parser.add_argument("--keep", type=int, default=3, help="images of each service that stay")
     parser.add_argument("--minimum-age", type=float, default=168, help="hours that every image stays")
     parser.add_argument("--protect", action="append", default=[], help="repository treated like a service's (pattern)")
-    parser.add_argument("--cache", default="5GB", help="build cache that stays")
+    parser.add_argument("--cache", type=int, default=5 * 1000**3, help="bytes of the build cache that stay")
     parser.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
     options = parser.parse_args()
 
@@ -176,8 +175,11 @@ def main() -> int:
         return 0
     removed = sum(remove(image) for image in unwanted)
     print(f"{removed} images removed")
-    prune = ["docker", "builder", "prune", "--force", "--keep-storage", options.cache]
-    return subprocess.run(prune, check=False).returncode
+    status, data = call("POST", f"/build/prune?keep-storage={options.cache}")
+    if status >= ERROR:
+        raise SystemExit(f"the engine does not prune its build cache: {data}")
+    print(f"{data.get('SpaceReclaimed', 0) // 1000000} MB of the build cache freed")
+    return 0
 
 
 if __name__ == "__main__":
