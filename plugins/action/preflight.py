@@ -24,7 +24,7 @@ from ..module_utils._core.variables import unknown_variables, value_findings
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 DERIVED = {"firstbell_plan", "firstbell_directory"}
-OTHER_TOOLS = {"init", "sandbox"}
+OTHER_TOOLS = {"demo", "init", "sandbox"}
 """Roles that are no part of a stack: their inputs do not belong into its inventory."""
 
 

@@ -136,6 +136,7 @@ changes:
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..module_utils import _shell
@@ -201,7 +202,7 @@ def work(params: Mapping[str, Any], context: _shell.Context) -> dict[str, Any]:
         for change in changes:
             apply(change, wanted, params)
         found = swarm_api.find()
-        left = plan(wanted, found)
+        left = plan(replace(wanted, members=(*wanted.members, found.node)), found)
         if left:
             raise FirstbellError("the swarm did not take: " + ", ".join(f"{c.what} {c.name}" for c in left))
     return {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import time
 from pathlib import Path
 
@@ -73,8 +74,11 @@ class Cache:
         now = time.time()
         entries = []
         for path in self._path.iterdir():
-            if path.is_file():
+            try:
                 status = path.stat()
+            except FileNotFoundError:  # another host that shares the folder was quicker
+                continue
+            if stat.S_ISREG(status.st_mode):
                 entries.append(CacheEntry(path.name, status.st_size, now - status.st_mtime))
         gone = expired(entries, max_age, max_size, self._needed)
         for name in gone:

@@ -172,7 +172,8 @@ class Engine:
 
     def save(self, reference: str, target: Path, compressor: list[str]) -> None:
         """Write the image to a file; the file appears when it is complete."""
-        part = target.with_name(f".{target.name}.{os.getpid()}")
+        # A cache may be shared by several hosts, so a process's number is not enough of a name.
+        part = target.with_name(f".{target.name}.{os.urandom(8).hex()}")
         try:
             with part.open("wb") as file:
                 self._pipe([self._command, "save", reference], compressor, output=file.fileno())

@@ -113,7 +113,10 @@ def test_error_hides_secret() -> None:
         ({"constraints": ["node.role==manager"]}, {"constraints": ["node.role == manager"]}),
         ({"cap_add": ["CAP_CHOWN", "setuid"]}, {"cap_add": ["SETUID", "chown", "CHOWN"]}),
         ({"ulimits": {"nofile": 5}}, {"ulimits": {"nofile": "5:5"}}),
-        ({"mounts": [{"source": "/a/", "target": "/b"}]}, {"mounts": [{"type": "bind", "source": "/a", "target": "/b/"}]}),
+        (
+            {"mounts": [{"source": "/a/", "target": "/b"}]},
+            {"mounts": [{"type": "bind", "source": "/a", "target": "/b/"}]},
+        ),
         (
             {"mounts": [{"type": "tmpfs", "target": "/t"}]},
             {"mounts": [{"type": "tmpfs", "target": "/t", "mode": "1777", "size": 0}]},
