@@ -90,8 +90,7 @@ def run(name: str, command: list[str]) -> Count:
         "NO_COLOR": "1",
     }
     started = time.monotonic()
-    directory = ROOT / "extensions" if command[0] == "molecule" else ROOT
-    status = subprocess.run(arguments, cwd=directory, env=environment, check=False).returncode
+    status = subprocess.run(arguments, cwd=ROOT, env=environment, check=False).returncode
     count = pytest_count(report, status) if is_pytest else Count(passed=int(status == 0), failed=int(status != 0))
     verdict = "ok" if count.failed == 0 else "FAILED"
     print(f"=== {name}: {verdict}, {count.passed} passed, {time.monotonic() - started:.0f} s", flush=True)

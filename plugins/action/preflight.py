@@ -1,7 +1,7 @@
 # Copyright (c) firstbell contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The controller's part of ``preflight``: variables, secrets and the plan."""
+"""The controller's part of ``preflight``: variables, secrets, the plan and the application's source."""
 
 from __future__ import annotations
 
@@ -15,17 +15,31 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
+from ..module_utils._core.app_source import source_findings
 from ..module_utils._core.errors import FirstbellError
 from ..module_utils._core.findings import Finding, refuse
-from ..module_utils._core.host import HostProbe, host_findings
-from ..module_utils._core.secrets import check_secrets
+from ..module_utils._core.host import HostProbe, host_findings, twin_findings
+from ..module_utils._core.secrets import check_foreign_secrets, check_secrets, missing_secrets
+from ..module_utils._core.sizing import sizing
 from ..module_utils._core.units import parse_size
-from ..module_utils._core.variables import unknown_variables, value_findings
+from ..module_utils._core.variables import type_finding, unknown_variables, value_findings
+from ..module_utils._io.image_sources import look_into
 
 ROLES = Path(__file__).resolve().parents[2] / "roles"
 DERIVED = {"firstbell_plan", "firstbell_directory"}
 OTHER_TOOLS = {"demo", "init", "sandbox"}
 """Roles that are no part of a stack: their inputs do not belong into its inventory."""
+
+SECRETS = "firstbell_secrets"
+EXTRA_SECRETS = "app_secrets_extra"
+PLAN = {
+    "profile": "firstbell_profile",
+    "memory": "firstbell_host_memory",
+    "cpus": "firstbell_host_cpus",
+    "replicas": "firstbell_app_replicas",
+    "overrides": "firstbell_plan_overrides",
+}
+"""The arguments of the plan, and the variables that give them."""
 
 
 @cache
@@ -50,8 +64,8 @@ class ActionModule(ActionBase):
         result.update(probed)
         if result.get("failed"):
             return result
-        findings = [*self._variable_findings(task_vars), *self._host_findings(probed["probe"], task_vars)]
         try:
+            findings = [*self._variable_findings(task_vars), *self._host_findings(probed["probe"], task_vars)]
             refuse(findings, f"{task_vars['inventory_hostname']} is left as it is, because:")
         except FirstbellError as error:
             result.update(failed=True, msg=str(error))
@@ -69,18 +83,17 @@ class ActionModule(ActionBase):
                     findings.append(Finding(name, str(error), "Mend the expression."))
             elif option.get("required") and name.startswith("firstbell_"):
                 fix = "Set it in the inventory's group_vars."
-                if name == "firstbell_secrets":
+                if name == SECRETS:
                     fix = "Write them once with playbooks/init.yml, and pass the vault's password."
                 findings.append(Finding(name, "it is missing", fix))
-        findings += self._type_findings(values)
-        findings += value_findings({name: str(values[name]) for name in values if name != "firstbell_secrets"})
-        if isinstance(values.get("firstbell_secrets"), Mapping):
-            findings += check_secrets(values["firstbell_secrets"])
-        if not findings:  # with wrong inputs the plan would only repeat the complaint
-            try:
-                self._templar.template(task_vars["firstbell_plan"])
-            except AnsibleError as error:
-                findings.append(Finding("the plan", str(error), ""))
+        wrong = self._type_findings(values)
+        findings += wrong
+        # What has the wrong type would only be complained about twice.
+        values = {name: value for name, value in values.items() if name not in {finding.name for finding in wrong}}
+        findings += value_findings({name: value for name, value in values.items() if isinstance(value, str)})
+        findings += self._secret_findings(values) + self._file_findings(values)
+        if not {finding.name for finding in findings} & set(PLAN.values()):
+            findings += self._plan_findings(values)
         return findings
 
     def _type_findings(self, values: Mapping[str, Any]) -> list[Finding]:
@@ -91,16 +104,62 @@ class ActionModule(ActionBase):
                 if not isinstance(value, Mapping):  # the validator would print the value
                     findings.append(Finding(name, "it is not a dictionary", "Write it with playbooks/init.yml."))
                 continue
-            validated = ArgumentSpecValidator({name: option}).validate({name: value})
-            findings += [Finding(name, message, "") for message in validated.error_messages]
+            messages = ArgumentSpecValidator({name: option}).validate({name: value}).error_messages
+            if messages:
+                findings.append(type_finding(name, value, option, messages))
         return findings
 
+    @staticmethod
+    def _secret_findings(values: Mapping[str, Any]) -> list[Finding]:
+        own, extra = values.get(SECRETS), values.get(EXTRA_SECRETS)
+        findings = [*check_secrets(own), *missing_secrets(own)] if isinstance(own, Mapping) else []
+        if isinstance(extra, Mapping):
+            foreign = check_foreign_secrets(extra, own if isinstance(own, Mapping) else {})
+            findings += [Finding(f"{EXTRA_SECRETS}.{one.name}", one.problem, one.fix) for one in foreign]
+        return findings
+
+    @staticmethod
+    def _file_findings(values: Mapping[str, Any]) -> list[Finding]:
+        findings = []
+        source, bundle = values.get("firstbell_app_source"), values.get("firstbell_ca_bundle")
+        if source and values.get("images_app_template", "nextjs") == "nextjs":
+            findings += source_findings(str(source), *look_into(str(source)))
+        if bundle and not Path(str(bundle)).is_file():
+            fix = "Give a PEM file, or leave it empty."
+            findings.append(Finding("firstbell_ca_bundle", f"there is no file {bundle} on the controller", fix))
+        return findings
+
+    @staticmethod
+    def _plan_findings(values: Mapping[str, Any]) -> list[Finding]:
+        try:
+            sizing(**{argument: values[name] for argument, name in PLAN.items() if name in values})
+        except FirstbellError as error:
+            argument, colon, problem = str(error).partition(": ")
+            if colon and argument in PLAN:
+                return [Finding(PLAN[argument], problem, "")]
+            return [Finding("the plan", str(error), "")]
+        return []
+
     def _host_findings(self, probe: Mapping[str, Any], task_vars: Mapping[str, Any]) -> list[Finding]:
-        args = self._task.args
-        return host_findings(
-            HostProbe.from_dict(probe),
-            stack=args["stack"],
-            ports=args.get("ports", [80, 443]),
-            postgres_major=str(args.get("postgres_major", "17")),
-            minimum_free_bytes=parse_size(args.get("minimum_free", "10GB")),
-        )
+        args, host = self._task.args, task_vars["inventory_hostname"]
+        return [
+            *twin_findings(host, self._addresses(task_vars)),
+            *host_findings(
+                HostProbe.from_dict(probe),
+                stack=args["stack"],
+                ports=args.get("ports", [80, 443]),
+                postgres_major=str(args.get("postgres_major", "17")),
+                minimum_free_bytes=parse_size(args.get("minimum_free", "10GB"), "preflight_minimum_free"),
+            ),
+        ]
+
+    @staticmethod
+    def _addresses(task_vars: Mapping[str, Any]) -> dict[str, set[str]]:
+        """Where each host of the play is reached, and the address it has of its own."""
+        addresses = {}
+        for host in task_vars.get("ansible_play_hosts_all", [task_vars["inventory_hostname"]]):
+            variables = task_vars["hostvars"][host]
+            reached = f"{variables.get('ansible_host', host)}:{variables.get('ansible_port', 22)}"
+            own = (variables.get("ansible_facts") or {}).get("default_ipv4", {}).get("address", "")
+            addresses[host] = {reached, own} - {""}
+        return addresses

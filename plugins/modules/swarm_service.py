@@ -148,7 +148,9 @@ options:
         type: bool
         default: false
       size:
-        description: Largest size with O(mounts[].type=tmpfs), such as V(64MB), or a number of bytes. Without it, half of the memory.
+        description: >-
+          Largest size with O(mounts[].type=tmpfs), such as V(64MB), or a number of bytes. Without it, half of the
+          memory.
         type: raw
       mode:
         description: Mode of the directory with O(mounts[].type=tmpfs), in quotes. Without it, V("1777").
@@ -482,7 +484,7 @@ reason:
   description:
     - Why the service has not become what was promised, in one word.
     - C(rolled_back), C(rollback_paused), C(rolling_back), C(paused), C(crash_looping), C(image_missing), C(rejected),
-      C(unhealthy), C(unschedulable), C(updating), C(starting), or C(stopping).
+      C(unhealthy), C(unschedulable), C(updating), C(starting), C(stopping), or C(changed) by somebody else.
   returned: failure after the engine took the service
   type: str
   sample: rolled_back
@@ -525,9 +527,11 @@ def ensure(params, context):
         engine = DockerEngine(params["docker_host"])
         engine.service(params["name"])
     except EngineUnavailableError as error:
-        if not context.check_mode:
+        gone = error.no_swarm and params["state"] == "absent"
+        if not gone and not context.check_mode:
             raise
-        context.warn(f"{params['name']}: taken as absent in check mode: {error}")
+        if not gone:
+            context.warn(f"{params['name']}: taken as absent in check mode: {error}")
         engine = NoEngine()
     service = Run(
         options=params,

@@ -61,13 +61,13 @@ class Server:
     def database(self, name: str, owner: str = "") -> Iterator[str]:
         """An empty database of that name, dropped afterwards."""
         with self.connect() as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[arg-type]
-            connection.execute(f'CREATE DATABASE "{name}"' + (f' OWNER "{owner}"' if owner else ""))  # type: ignore[arg-type]
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            connection.execute(f'CREATE DATABASE "{name}"' + (f' OWNER "{owner}"' if owner else ""))
         try:
             yield name
         finally:
             with self.connect() as connection:
-                connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[arg-type]
+                connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 @contextlib.contextmanager
@@ -132,7 +132,8 @@ def _container(directory: pathlib.Path, image: str) -> Iterator[Server]:
     initdb = ["--entrypoint", f"{bindir}/initdb", image, "-D", "/data", "-U", "postgres", "-A", "trust", "-N"]
     _run("docker", "run", "--rm", *common, *initdb, "-E", "UTF8", "--locale=C.UTF-8")
     postgres = ["--entrypoint", f"{bindir}/postgres", image, "-D", "/data", "-k", "/socket", *OPTIONS]
-    container = _run("docker", "run", "-d", *common, *postgres).strip()
+    # The directory's name is the container's, too: what a killed run leaves behind can be recognized.
+    container = _run("docker", "run", "-d", "--name", directory.name, *common, *postgres).strip()
 
     def alive() -> str:
         state = _run("docker", "inspect", "-f", "{{.State.Running}}", container).strip()
@@ -172,7 +173,9 @@ def _local(directory: pathlib.Path, _image: str) -> Iterator[Server]:
     account = _ordinary_user()
     if account is not None:
         os.chown(directory, account.pw_uid, account.pw_gid)
-    who = {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    who: dict[str, Any] = (
+        {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+    )
     _run(str(bindir / "initdb"), "-D", f"{directory}/data", "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", **who)
     log = directory / "log"
     with log.open("wb") as output:
@@ -205,7 +208,9 @@ def _ordinary_user() -> pwd.struct_passwd | None:
 
 
 def _run(*command: str, **options: Any) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", **options)
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd="/", **options
+    )
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
     return done.stdout

@@ -57,7 +57,7 @@ class App:
 
     def query(self, query: str) -> list[Any]:
         with self.server.connect(self.database) as connection:
-            cursor = connection.execute(query)  # type: ignore[arg-type]
+            cursor = connection.execute(query)
             return cursor.fetchall() if cursor.description else []
 
     def rows(self) -> list[Any]:
@@ -327,7 +327,7 @@ def _session(app: App, *statements: str) -> Iterator[int]:
     with app.server.connect(app.database) as connection:
         connection.execute("SET application_name = 'somebody else'")
         for statement in statements:
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement)
         yield connection.info.backend_pid
 
 

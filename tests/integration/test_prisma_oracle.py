@@ -103,7 +103,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     try:
         subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=180)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        pytest.skip(f"npm cannot install prisma: {error.stderr}")
+        pytest.skip(f"npm cannot install prisma: {error.stderr!s}")
     (folder / "prisma.config.ts").write_text(CONFIG)
     (folder / "prisma").mkdir()
     (folder / "prisma" / "schema.prisma").write_text(SCHEMA)
@@ -154,7 +154,7 @@ def test_we_see_prismas_failure_and_prisma_ours(prisma: Prisma) -> None:
 @pytest.mark.slow
 def test_prisma_takes_our_baseline(prisma: Prisma) -> None:
     with prisma.server.connect(prisma.database) as connection:
-        connection.execute(INIT)  # type: ignore[call-overload]
+        connection.execute(INIT)
     prisma.write("1_init", INIT)
     assert "P3005" in prisma("migrate", "deploy")
     prisma.module(baseline=True)

@@ -14,11 +14,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Optional
+from typing import Any
 
 from .errors import FirstbellError, InputError
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_DNS_LENGTH_MAX = 253
 _LABEL = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?"
 _DNS = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*", re.IGNORECASE)
 
@@ -66,7 +67,7 @@ class Pair:
     """A key and its certificate as found; None and False where there is nothing that can be read."""
 
     key: bool = False
-    certificate: Optional[Certificate] = None
+    certificate: Certificate | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def _wanted(entry: Mapping[str, Any]) -> Wanted:
         raise InputError(f"certificates: {name!r} is no name; use lower-case letters, digits, '_' and '-'")
     dns = {str(host).lower() for host in entry.get("dns") or ()}
     for host in dns:
-        if len(host) > 253 or not _DNS.fullmatch(host):
+        if len(host) > _DNS_LENGTH_MAX or not _DNS.fullmatch(host):
             raise InputError(
                 f"certificates: {name!r} cannot be valid for {host!r}; "
                 "write a host name, other than ASCII letters in its xn-- form"

@@ -47,8 +47,9 @@ class Observation:
 
     ``known_tasks`` are the ids of tasks that had already ended when the run began:
     their failures are not held against the service. ``wrote`` says that this run
-    has created or updated the service, ``new_endpoint`` that it changed ports or
-    the endpoint mode, which a task's spec does not show.
+    has created or updated the service, or that an update was still going on when it
+    began; ``new_endpoint`` that it changed ports or the endpoint mode, which a
+    task's spec does not show.
     """
 
     service: Mapping[str, Any]

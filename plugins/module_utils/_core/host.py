@@ -10,7 +10,7 @@ Nothing here touches a host: the module ``preflight`` looks, and hands over a
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +80,19 @@ def parse_listeners(table: str) -> list[Listener]:
             continue
         found.append(Listener(int(port, 16), fields[9]))
     return found
+
+
+def twin_findings(host: str, addresses: Mapping[str, Collection[str]]) -> list[Finding]:
+    """Name the other hosts of the inventory that share an address with ``host``: they are one machine."""
+    findings = []
+    for other in sorted(set(addresses) - {host}):
+        shared = sorted(set(addresses[host]) & set(addresses[other]))
+        if shared:
+            problem = f"{host} and {other} are the same host, {shared[0]}"
+            findings.append(
+                Finding("ansible_host", problem, "Give each its own address, or take one out of the inventory.")
+            )
+    return findings
 
 
 def _engine_version(text: str) -> tuple[int, ...]:

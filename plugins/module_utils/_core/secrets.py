@@ -24,6 +24,9 @@ MINIMUM_ENTROPY_BITS = 64
 MINIMUM_LENGTH = 20
 MINIMUM_LENGTH_OF_KEYS = 32
 
+#: What every stack has to have.
+REQUIRED = ("database_owner_password", "database_app_password", "redis_app_password", "nextauth_secret")
+
 #: The kinds that ``generate`` makes.
 KINDS = ("password", "key")
 _DELETE = 127
@@ -123,6 +126,27 @@ def check_secrets(values: Mapping[str, object]) -> list[Finding]:
         if problem is not None:
             findings.append(Finding(str(name), problem, _fix(str(name))))
     return findings
+
+
+def check_foreign_secrets(values: Mapping[str, object], own: Mapping[str, object]) -> list[Finding]:
+    """What makes secrets of others unfit, by name: their length and alphabet are not ours to choose."""
+    names = {value: name for name, value in own.items() if isinstance(value, str)}
+    findings = []
+    for name, value in values.items():
+        if not isinstance(value, str) or not value:
+            findings.append(Finding(str(name), _problem(str(name), value) or "", "Give it as text, or leave it out."))
+        elif value.lower() in KNOWN_BAD:
+            fix = "Take the real one."
+            findings.append(Finding(str(name), "is a default or a placeholder that everybody knows", fix))
+        elif value in names:
+            findings.append(Finding(str(name), f"is the same as {names[value]}", "Take one of its own."))
+    return findings
+
+
+def missing_secrets(values: Mapping[str, object]) -> list[Finding]:
+    """Those of the required ones that are not there."""
+    fix = "Generate what is missing with: make secrets"
+    return [Finding(name, "is missing in firstbell_secrets", fix) for name in REQUIRED if name not in values]
 
 
 def _fix(name: str) -> str:

@@ -12,7 +12,11 @@ from .errors import FirstbellError
 
 
 class EngineUnavailableError(FirstbellError):
-    """No engine answers here, or it is not in a swarm."""
+    """No engine answers here, or it is no manager. ``no_swarm``: it answers and is in no swarm at all."""
+
+    def __init__(self, message: str, *, no_swarm: bool = False) -> None:
+        super().__init__(message)
+        self.no_swarm = no_swarm
 
 
 class ConflictError(FirstbellError):
@@ -72,3 +76,6 @@ class NoEngine:
 
     def networks(self) -> dict[str, str]:
         return {}
+
+    def containers(self, *_service: str, **_which: bool) -> list[str]:
+        return []

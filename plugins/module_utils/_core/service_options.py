@@ -383,21 +383,18 @@ def _update(update: Mapping[str, Any], host_ports: bool) -> Canonical:
 
 
 def _log(log: Mapping[str, Any] | None) -> Canonical | None:
-    if log is None:
-        return None
-    return {"driver": log["driver"], "options": _texts("log.options", log.get("options") or {})}
+    return {"driver": log["driver"], "options": _texts("log.options", log.get("options") or {})} if log else None
 
 
 def _check_together(values: Canonical) -> None:
-    ingress = [port["published"] for port in values["publish"] if port["mode"] == "ingress"]
-    if ingress and values["endpoint_mode"] == "dnsrr":
+    ports = {port["mode"]: port["published"] for port in values["publish"]}
+    if "ingress" in ports and values["endpoint_mode"] == "dnsrr":
         raise InputError(
-            f"publish: port {ingress[0]} in mode ingress needs a virtual address; "
+            f"publish: port {ports['ingress']} in mode ingress needs a virtual address; "
             "write mode: host, or endpoint_mode: vip"
         )
-    host = [port["published"] for port in values["publish"] if port["mode"] == "host"]
-    if host and values["mode"] == "global" and values["update"]["order"] == "start-first":
+    if "host" in ports and values["mode"] == "global" and values["update"]["order"] == "start-first":
         raise InputError(
-            f"update.order: a new task cannot have port {host[0]} of a host while the old one holds it; "
+            f"update.order: a new task cannot have port {ports['host']} of a host while the old one holds it; "
             "write stop-first"
         )

@@ -99,7 +99,7 @@ class Run:
         network_ids = self.engine.networks()
         if service is None:
             return Plan(wanted, None, network_ids, changes_between(None, wanted.values))
-        actual = actual_values(service["Spec"], {id_: name for name, id_ in network_ids.items()})
+        actual = actual_values(service["Spec"], _names(network_ids))
         if actual["mode"] != wanted.values["mode"]:
             raise FirstbellError(
                 f"mode: the engine cannot make the {actual['mode']} service {wanted.name} a "
@@ -108,7 +108,7 @@ class Run:
         if self.options.get("keep_replicas"):
             wanted = replace(wanted, values={**wanted.values, "replicas": actual["replicas"]})
         changes = changes_between(actual, wanted.values)
-        state = (service.get("UpdateStatus") or {}).get("State") or ""
+        state = _update_state(service)
         if not changes and state in ("paused", "rollback_paused"):
             changes = (Change("update_status", state, "resumed"),)
         drifted = bool(changes) and (service["Spec"].get("Labels") or {}).get(DIGEST_LABEL) != digest(actual)
@@ -129,14 +129,11 @@ class Run:
             service = self.engine.service(plan.wanted.name)
             if service is None:
                 raise FirstbellError(f"{plan.wanted.name}: somebody removed the service while it was being written")
-            left = changes_between(
-                actual_values(service["Spec"], {id_: name for name, id_ in plan.network_ids.items()}),
-                {key: value for key, value in plan.wanted.values.items() if key != "replicas"},
-            )
+            left = plan.left_in(service)
             if left:
                 raise ServiceError(
-                    f"{plan.wanted.name}: the engine has taken the service but not its "
-                    f"{', '.join(changed_options(left))}; it may be too old for it",
+                    f"{plan.wanted.name}: the engine has taken the service but not its {', '.join(left)}; "
+                    "it may be too old for it",
                     {**plan.result(), "changed": True},
                 )
             return replace(plan, service=service, wrote=True)
@@ -194,6 +191,13 @@ class Run:
         outcome = self._waiter(plan, known).wait()
         if not outcome.verdict.converged:
             self._fail(plan, outcome, result)
+        left = plan.left_in(outcome.seen.service)
+        if left:
+            raise ServiceError(
+                f"{plan.wanted.name}: somebody else changed {', '.join(left)} of the service while it was being "
+                "waited for; find out who (another run), and run again",
+                {**result, "changed": plan.wrote or bool(result.get("changed")), "reason": "changed"},
+            )
 
     def _observe(self, plan: Plan, known: frozenset[str]) -> Observation:
         service = self.engine.service(plan.wanted.name)
@@ -207,7 +211,7 @@ class Run:
             now=self.now(),
             down_nodes=self.engine.down_nodes() if stopping else frozenset(),
             known_tasks=known,
-            wrote=plan.wrote,
+            wrote=plan.wrote or plan.updating,
             new_endpoint=plan.wrote and plan.new_endpoint,
             written_at=plan.service["UpdatedAt"] if plan.service else "",
         )
@@ -315,6 +319,17 @@ class Plan:
         return any(change.option in ("publish", "endpoint_mode") for change in self.changes)
 
     @property
+    def updating(self) -> bool:
+        """Whether the engine is on its way to this service already: a run before this one was cut short."""
+        return not self.changes and _update_state(self.service) == "updating"
+
+    def left_in(self, service: Mapping[str, Any]) -> list[str]:
+        """The options that a service still differs in. Replicas may be an autoscaler's."""
+        actual = actual_values(service["Spec"], _names(self.network_ids))
+        wanted = {option: value for option, value in self.wanted.values.items() if option != "replicas"}
+        return changed_options(changes_between(actual, wanted))
+
+    @property
     def replaces_tasks(self) -> bool:
         """Whether the engine will start new containers."""
         kept = {"labels", "replicas", "update", "rollback", "constraints", "update_status"}
@@ -334,6 +349,14 @@ class Plan:
             "containers": [],
             "reloaded": False,
         }
+
+
+def _update_state(service: Mapping[str, Any] | None) -> str:
+    return str(((service or {}).get("UpdateStatus") or {}).get("State") or "")
+
+
+def _names(ids: Mapping[str, str]) -> dict[str, str]:
+    return {id_: name for name, id_ in ids.items()}
 
 
 def _label(secret: Mapping[str, Any], label: str) -> str:

@@ -164,13 +164,6 @@ def shortcomings(wanted: Wanted, found: Found) -> tuple[str, ...]:
     return (message,)
 
 
-def largest_quorum(hosts: int) -> int:
-    """How many of the hosts should be managers: odd, at most 5 (Docker, "Administer and maintain a swarm")."""
-    if hosts < 1:
-        raise InputError("a swarm needs at least one host")
-    return min(hosts - 1 + hosts % 2, 5)
-
-
 def node_spec(
     current: Mapping[str, Any], role: str | None, availability: str | None, labels: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -6,15 +6,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from zoneinfo import available_timezones
 
 from .errors import FirstbellError
 from .findings import Finding
-from .names import check_domain, check_email, check_stack_name, did_you_mean
+from .names import check_domain, check_email, check_identifier, check_stack_name, did_you_mean
+from .units import shown
 
 PREFIX = "firstbell_"
+KINDS = {
+    "bool": "Write true or false.",
+    "dict": "Write it as a dictionary.",
+    "float": "Write a number.",
+    "int": "Write a whole number.",
+    "list": "Write it as a list.",
+    "path": "Write one path.",
+    "str": "Write one text.",
+}
+"""What to type for each type of an argument spec."""
 
 
 def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[Finding]:
@@ -34,6 +45,19 @@ def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[Findin
     return findings
 
 
+def type_finding(name: str, value: object, option: Mapping[str, Any], messages: Sequence[str]) -> Finding:
+    """Say what a value should be that its argument spec does not accept, for the reasons in ``messages``."""
+    choices, kind = option.get("choices"), option.get("type", "str")
+    if choices:
+        nearest = did_you_mean(value, choices) if isinstance(value, str) else None
+        listed = ", ".join(map(str, choices))
+        fix = f"Did you mean {nearest}?" if nearest else f"Take one of {listed}."
+        return Finding(name, f"{shown(value)} is none of its choices", fix)
+    if kind in KINDS and "unable to convert" in messages[0] and f"'{name}'" in messages[0]:
+        return Finding(name, f"{shown(value)} has the wrong type", KINDS[kind])
+    return Finding(name, "; ".join(messages), "")  # about something inside of it
+
+
 def value_findings(variables: Mapping[str, Any]) -> list[Finding]:
     """Check what the user decided once for the whole stack, beyond its types."""
     findings = []
@@ -45,10 +69,13 @@ def value_findings(variables: Mapping[str, Any]) -> list[Finding]:
         ("firstbell_stack_name", check_stack_name),
         ("firstbell_domain", check_domain),
         ("firstbell_admin_email", check_email),
+        ("postgres_database", check_identifier),
+        ("postgres_owner_role", check_identifier),
+        ("postgres_app_role", check_identifier),
     ):
         if name in variables:
             try:
-                check(variables[name])
+                check(variables[name], name)
             except FirstbellError as error:
                 found(name, str(error).removeprefix(f"{name}: "), "")
     zone = variables.get("firstbell_timezone", "UTC")

@@ -36,9 +36,7 @@ class Authority:
         found: dict[str, Pair] = {}
         for name in ("", *self.certificates):
             files = self.files(name)
-            found[name] = x509.look(
-                x509.read_key(files.key), x509.read_certificate(files.certificate), authority_key
-            )
+            found[name] = x509.look(x509.read_key(files.key), x509.read_certificate(files.certificate), authority_key)
         return plan(self.authority, list(self.certificates.values()), found, now)
 
     def apply(self, step: Step, now: datetime) -> None:

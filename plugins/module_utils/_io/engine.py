@@ -176,7 +176,8 @@ class DockerEngine:
             raise ConflictError(message)
         if response.status_code == HTTPStatus.SERVICE_UNAVAILABLE and "not a swarm manager" in message:
             raise EngineUnavailableError(
-                f"this host's engine is no manager of a swarm: {message} Run this on a manager, or: docker swarm init"
+                f"this host's engine is no manager of a swarm: {message} Run this on a manager, or: docker swarm init",
+                no_swarm="swarm init" in message,
             )
         raise EngineError(f"the engine refused {method} {path}: {message}", response.status_code)
 

@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from .._core import images
+from .._core.app_source import MANIFEST
 from .._core.errors import InputError
 from .._core.ignore import ALWAYS_IGNORED, LITTER, Rule, is_ignored, may_contain_kept, parse_rules
 from .._core.images import Catalogue, Image, Item
@@ -72,6 +73,15 @@ def app_image(
         definition, items, base_reference=base, revision=revision, build_args=build_args, build_env=build_env
     )
     return Image(definition, images.reference(name, digest), base, items)
+
+
+def look_into(folder: str) -> tuple[list[str] | None, str]:
+    """What ``_core.app_source.source_findings`` wants to know of an app's source."""
+    root = Path(folder)
+    if not root.is_dir():
+        return None, ""
+    names, manifest = os.listdir(root), root / MANIFEST
+    return names, manifest.read_text(encoding="utf-8", errors="replace") if manifest.is_file() else ""
 
 
 def source_rules(root: Path) -> tuple[Rule, ...]:

@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from .._core.certificates import Certificate, Pair, Wanted, WantedAuthority
 from .._core.errors import FirstbellError
@@ -27,6 +27,7 @@ try:
 except ImportError:
     HAS_CRYPTOGRAPHY = False
 
+_COMMON_NAME_LENGTH_MAX = 64
 # Two clocks that differ a little must not make a new certificate invalid.
 _CLOCK_TOLERANCE = timedelta(minutes=10)
 
@@ -61,7 +62,7 @@ def write(path: Path, content: bytes, mode: int, owner: int) -> None:
         raise
 
 
-def correct(path: Path, mode: int, owner: int, apply: bool) -> Optional[str]:
+def correct(path: Path, mode: int, owner: int, apply: bool) -> str | None:
     """Give an existing file or folder its mode and owner, and tell what was wrong."""
     try:
         status = path.stat()
@@ -159,7 +160,9 @@ def sign_authority(wanted: WantedAuthority, key: Any, now: datetime) -> Any:
     """A certificate for the authority, signed by itself, that may issue but not make other authorities."""
     name = _subject(wanted.common_name)
     return (
-        _builder(name, name, key.public_key(), key, now, wanted.valid_days)
+        _builder(key.public_key(), key, now, wanted.valid_days)
+        .subject_name(name)
+        .issuer_name(name)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs=True), critical=True)
         .sign(key, hashes.SHA256())
@@ -170,9 +173,11 @@ def sign(wanted: Wanted, key: Any, authority: Any, authority_key: Any, now: date
     """A server certificate for the names of ``wanted``, signed by the authority."""
     names: list[Any] = [x509.DNSName(host) for host in wanted.dns]
     names += [x509.IPAddress(ipaddress.ip_address(address)) for address in wanted.ip]
-    subject = _subject(next((host for host in wanted.dns if len(host) <= 64), wanted.name))
+    subject = _subject(next((host for host in wanted.dns if len(host) <= _COMMON_NAME_LENGTH_MAX), wanted.name))
     return (
-        _builder(subject, authority.subject, key.public_key(), authority_key, now, wanted.valid_days)
+        _builder(key.public_key(), authority_key, now, wanted.valid_days)
+        .subject_name(subject)
+        .issuer_name(authority.subject)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs=False), critical=True)
@@ -185,19 +190,15 @@ def _subject(common_name: str) -> Any:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
-def _builder(subject: Any, issuer: Any, public_key: Any, issuer_key: Any, now: datetime, days: int) -> Any:
+def _builder(public_key: Any, issuer_key: Any, now: datetime, days: int) -> Any:
     return (
         x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _CLOCK_TOLERANCE)
         .not_valid_after(now + timedelta(days=days))
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-        .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False
-        )
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()), critical=False)
     )
 
 

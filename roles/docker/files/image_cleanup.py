@@ -15,6 +15,8 @@ import argparse
 import fnmatch
 import http.client
 import json
+import logging
+import re
 import socket
 import sys
 import time
@@ -28,6 +30,9 @@ SOCKET = "/var/run/docker.sock"
 HOUR = 3600.0
 ERROR = 400
 CONFLICT = 409
+TIME = re.compile(r"([0-9T:-]{19})(?:\.[0-9]+)?(?:Z|([+-])([0-9]{2}):([0-9]{2}))")
+
+log = logging.getLogger("image_cleanup")
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ def repository_of(reference: str) -> str:
 
 def plan(
     images: Iterable[Image],
+    *,
     used_ids: Iterable[str],
     used_references: Iterable[str],
     protected: Sequence[str],
@@ -79,13 +85,13 @@ def plan(
 
 def timestamp(text: str) -> float:
     """Seconds since 1970 from the engine's times, which have nanoseconds; 0 where it has none."""
-    seconds, _, rest = text.partition(".")
-    moment = datetime.fromisoformat(seconds[:19]).replace(tzinfo=timezone.utc).timestamp()
-    zone = rest.lstrip("0123456789")
-    if zone and zone != "Z":
-        offset = int(zone[1:3]) * 3600 + int(zone[4:6]) * 60
-        moment += offset if zone[0] == "-" else -offset
-    return max(moment, 0.0)
+    match = TIME.fullmatch(text)
+    if match is None:
+        return 0.0
+    clock, sign, hours, minutes = match.groups()
+    moment = datetime.fromisoformat(clock).replace(tzinfo=timezone.utc).timestamp()
+    offset = int(hours or 0) * 3600 + int(minutes or 0) * 60
+    return max(moment + offset if sign == "-" else moment - offset, 0.0)
 
 
 class EngineConnection(http.client.HTTPConnection):
@@ -145,9 +151,9 @@ def remove(image: Image) -> bool:
     for name in image.tags or (image.id,):
         status, data = call("DELETE", f"/images/{quote(name, safe='/:@')}")
         if status == CONFLICT:
-            print(f"kept {name}: {data.get('message', '')}")
+            log.info("kept %s: %s", name, data.get("message", ""))
             return False
-    print(f"removed {', '.join(image.tags) or image.id}")
+    log.info("removed %s", ", ".join(image.tags) or image.id)
     return True
 
 
@@ -159,26 +165,27 @@ def main() -> int:
     parser.add_argument("--cache", type=int, default=5 * 1000**3, help="bytes of the build cache that stay")
     parser.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
     options = parser.parse_args()
+    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stdout)
 
     containers = read("/containers/json?all=true")
     unwanted = plan(
         images_of_host(),
-        [container["ImageID"] for container in containers],
-        [*references_of_services(), *(container["Image"] for container in containers)],
-        options.protect,
-        max(options.keep, 1),
-        time.time() - options.minimum_age * HOUR,
+        used_ids=[container["ImageID"] for container in containers],
+        used_references=[*references_of_services(), *(container["Image"] for container in containers)],
+        protected=options.protect,
+        keep=max(options.keep, 1),
+        newer_than=time.time() - options.minimum_age * HOUR,
     )
     if options.dry_run:
         for image in unwanted:
-            print(f"would remove {', '.join(image.tags) or image.id}")
+            log.info("would remove %s", ", ".join(image.tags) or image.id)
         return 0
     removed = sum(remove(image) for image in unwanted)
-    print(f"{removed} images removed")
+    log.info("%d images removed", removed)
     status, data = call("POST", f"/build/prune?keep-storage={options.cache}")
     if status >= ERROR:
         raise SystemExit(f"the engine does not prune its build cache: {data}")
-    print(f"{data.get('SpaceReclaimed', 0) // 1000000} MB of the build cache freed")
+    log.info("%d MB of the build cache freed", data.get("SpaceReclaimed", 0) // 1000000)
     return 0
 
 

@@ -76,8 +76,8 @@ def seen(service_: dict[str, Any], *tasks: dict[str, Any], **more: Any) -> Obser
     return Observation(service=service_, tasks=tasks, now=NOW, **more)
 
 
-FAILED = {"state": "failed", "desired": "shutdown", "error": "task: non-zero exit (1)", "code": 1}
-REJECTED = {"state": "rejected", "desired": "shutdown", "error": "No such image: web:2"}
+FAILED: dict[str, Any] = {"state": "failed", "desired": "shutdown", "error": "task: non-zero exit (1)", "code": 1}
+REJECTED: dict[str, Any] = {"state": "rejected", "desired": "shutdown", "error": "No such image: web:2"}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.ignore impor
     is_ignored,
     parse_rules,
 )
-from docker.utils.build import exclude_paths
+
+exclude_paths = pytest.importorskip("docker.utils.build").exclude_paths
 
 TREE = [
     ".env",

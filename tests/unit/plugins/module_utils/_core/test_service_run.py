@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,6 +29,8 @@ class FakeEngine:
         self.before_write: list[Callable[[], None]] = []
         self.drops: tuple[str, ...] = ()
         self.update_status: dict[str, Any] | None = None
+        self.left_containers: list[str] = []
+        self.starts_tasks = True
 
     def cluster_id(self) -> str:
         return "cluster"
@@ -70,6 +73,7 @@ class FakeEngine:
 
     def tasks(self, service_id: str) -> list[dict[str, Any]]:
         spec = self.specs[service_id.removeprefix("id-")]
+        count = spec["Mode"]["Replicated"]["Replicas"] if self.starts_tasks else 0
         return [
             {
                 "ID": f"t{slot}",
@@ -80,7 +84,7 @@ class FakeEngine:
                 "DesiredState": "running",
                 "CreatedAt": AT,
             }
-            for slot in range(spec["Mode"]["Replicated"]["Replicas"])
+            for slot in range(count)
         ]
 
     def down_nodes(self) -> frozenset[str]:
@@ -102,7 +106,7 @@ class FakeEngine:
         del self.secret_store[secret_id.removeprefix("sec-")]
 
     def containers(self, service: str, ended: bool = False) -> list[str]:
-        return ["c1"] if service in self.specs else []
+        return ["c1"] if service in self.specs else self.left_containers
 
     def container(self, container_id: str) -> dict[str, Any]:
         return {"State": {"StartedAt": "1970-01-01T00:00:00.000000100Z"}}
@@ -236,14 +240,14 @@ def test_secrets_of_others_are_left_alone(engine: FakeEngine) -> None:
     engine.create_secret("web2_x_000000000000", {"firstbell.service": "web2"}, b"")
     run(engine, secrets=[{"name": "a", "value": "one"}]).present()
     run(engine).present()
-    engine.containers = lambda _name, ended=False: []  # type: ignore[method-assign]
+    engine.left_containers = []
     run(engine).absent()
     assert sorted(engine.secret_store) == ["web2_x_000000000000", "web_x_000000000000"]
 
 
 def test_containers_that_stay(engine: FakeEngine) -> None:
     run(engine).present()
-    engine.containers = lambda _name, ended=False: ["c1"]  # type: ignore[method-assign]
+    engine.left_containers = ["c1"]
     with pytest.raises(ServiceError, match="docker ps") as caught:
         run(engine).absent()
     assert caught.value.result["changed"]
@@ -255,6 +259,35 @@ def test_paused_update_is_resumed(engine: FakeEngine) -> None:
     done = run(engine).present()
     assert done["changes"] == ["update_status"]
     assert done["diff"] == {"before": {"update_status": "paused"}, "after": {"update_status": "resumed"}}
+
+
+def test_update_of_a_run_that_was_cut_short(engine: FakeEngine) -> None:
+    """Nothing to change, but the engine is still at it, and then goes back: that is no success."""
+    run(engine).present()
+    run(engine, image="web:2").present()
+    engine.update_status = {"State": "updating"}
+
+    def go_back(_seconds: float) -> None:
+        engine.specs["web"] = engine.previous["web"]
+        engine.update_status = {"State": "rollback_completed"}
+
+    again = replace(run(engine, image="web:2"), sleep=go_back)
+    with pytest.raises(ServiceError, match="rolled back") as caught:
+        again.present()
+    assert not caught.value.result["changed"]
+
+
+def test_somebody_else_writes_while_we_wait(engine: FakeEngine) -> None:
+    run(engine).present()
+    engine.starts_tasks = False
+
+    def meddle(_seconds: float) -> None:
+        engine.specs["web"]["TaskTemplate"]["ContainerSpec"]["Image"] = "web:9"
+        engine.starts_tasks = True
+
+    with pytest.raises(ServiceError, match="somebody else changed image") as caught:
+        replace(run(engine), sleep=meddle).present()
+    assert caught.value.result["reason"] == "changed"
 
 
 @pytest.mark.parametrize(
@@ -292,7 +325,7 @@ def test_missing_network(engine: FakeEngine) -> None:
 
 
 def test_failure_tells_what_was_done(engine: FakeEngine) -> None:
-    engine.tasks = lambda _id: []  # type: ignore[method-assign]
+    engine.starts_tasks = False
     with pytest.raises(ServiceError) as caught:
         run(engine).present()
     assert caught.value.result["changed"]

@@ -52,7 +52,7 @@ PLAIN = wanted_service({"name": "academy_web", "image": "academy/web:1"})
 
 
 def spec_of(wanted: Any = WANTED) -> dict[str, Any]:
-    return service_spec(wanted.name, wanted.values, NETWORKS, {SECRET: "sec1"})
+    return copy.deepcopy(service_spec(wanted.name, wanted.values, NETWORKS, {SECRET: "sec1"}))
 
 
 def as_engine_answers(value: Any) -> Any:
@@ -159,6 +159,32 @@ def test_mount_options_and_unknown_network_are_drift() -> None:
     values = actual_values(spec, NAMES)
     assert values["mounts"] != WANTED.values["mounts"]
     assert [net["name"] for net in values["networks"]] == ["academy_edge", "gone"]
+
+
+def _paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every place in a spec that holds a single value."""
+    if isinstance(value, dict):
+        return [found for key, item in value.items() for found in _paths(item, (*path, key))]
+    if isinstance(value, list):
+        return [found for number, item in enumerate(value) for found in _paths(item, (*path, number))]
+    return [path]
+
+
+#: Nobody sees them: the engine's own bookkeeping, and what names the same secret and service twice.
+UNSEEN = {"ForceUpdate", "Runtime", "SecretID", "Name", DIGEST_LABEL}
+PLACES = [path for path in _paths(spec_of()) if path[-1] not in UNSEEN or "File" in path or "Ulimits" in path]
+
+
+@pytest.mark.parametrize("path", PLACES, ids=lambda path: ".".join(map(str, path)))
+def test_another_value_anywhere_is_one_option(path: tuple[Any, ...]) -> None:
+    spec = spec_of()
+    place = spec
+    for key in path[:-1]:
+        place = place[key]
+    old = place[path[-1]]
+    place[path[-1]] = not old if isinstance(old, bool) else old + 1 if isinstance(old, (int, float)) else old + "x"
+    actual = actual_values(spec, NAMES)
+    assert len([option for option in actual if actual[option] != WANTED.values[option]]) == 1
 
 
 def test_digest_leaves_replicas_out() -> None:
