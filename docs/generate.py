@@ -31,10 +31,11 @@ no role sets it.
 
 
 def roles_in_order() -> list[str]:
-    """The stack's own variables first, then the roles as the site runs them, then the tools."""
+    """The stack's own variables first, then the roles as the site runs them, then those for other purposes."""
     site = (ROOT / "playbooks" / "site.yml").read_text(encoding="utf-8")
     used = re.findall(r"^    - (?:role: )?firstbell\.stack\.([a-z]+)$", site, re.MULTILINE)
-    return list(dict.fromkeys(["stack", *used, "sandbox", "init"]))
+    others = sorted(path.parents[1].name for path in (ROOT / "roles").glob("*/meta/main.yml"))
+    return list(dict.fromkeys(["stack", *used, "sandbox", "init", *others]))
 
 
 def load(role: str, path: str) -> Any:

@@ -15,9 +15,9 @@ import re
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
@@ -47,7 +47,7 @@ def pytest_count(report: Path, status: int) -> Count:
         failed += int(suite.get("failures", 0)) + int(suite.get("errors", 0))
         skipped += int(suite.get("skipped", 0))
     passed = total - failed - skipped
-    if status != 0 and failed == 0 or passed + failed == 0:
+    if (status != 0 and failed == 0) or passed + failed == 0:
         failed += 1
     return Count(passed, failed, skipped)
 
@@ -100,7 +100,9 @@ def run(name: str, command: list[str]) -> Count:
 def main(arguments: list[str]) -> int:
     """Run the wanted stages, all of them by default, and print the count."""
     available = stages()
-    wanted = [name for name in available if not arguments or any(re.fullmatch(f"{one}(/.*)?", name) for one in arguments)]
+    wanted = [
+        name for name in available if not arguments or any(re.fullmatch(f"{one}(/.*)?", name) for one in arguments)
+    ]
     if not wanted:
         print(f"no stage of that name; there are: {', '.join(available)}", file=sys.stderr)
         return 2

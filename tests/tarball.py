@@ -52,7 +52,9 @@ def main() -> None:
         )
         if "no host in the group firstbell" not in " ".join(refused.split()):
             sys.exit(f"firstbell.stack.site did not refuse an empty inventory:\n{refused}")
-        print(f"tarball: {len(listed.splitlines())} files, {len(modules)} modules documented, firstbell.stack.site runs")
+        print(
+            f"tarball: {len(listed.splitlines())} files, {len(modules)} modules documented, firstbell.stack.site runs"
+        )
 
 
 if __name__ == "__main__":

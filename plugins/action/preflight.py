@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -32,6 +33,7 @@ OTHER_TOOLS = {"demo", "init", "sandbox"}
 
 SECRETS = "firstbell_secrets"
 EXTRA_SECRETS = "app_secrets_extra"
+PLAN_FILTER = "firstbell.stack.sizing"
 PLAN = {
     "profile": "firstbell_profile",
     "memory": "firstbell_host_memory",
@@ -40,6 +42,8 @@ PLAN = {
     "overrides": "firstbell_plan_overrides",
 }
 """The arguments of the plan, and the variables that give them."""
+ARGUMENT = re.compile(rf"(?m)^( *)({'|'.join(PLAN)})(?=[.:])")
+"""An argument where a line of the plan's message speaks of it."""
 
 
 @cache
@@ -80,7 +84,8 @@ class ActionModule(ActionBase):
                 try:
                     values[name] = self._templar.template(task_vars[name])
                 except AnsibleError as error:
-                    findings.append(Finding(name, str(error), "Mend the expression."))
+                    if PLAN_FILTER not in str(error):  # a plan that fails is told once, below
+                        findings.append(Finding(name, str(error), "Mend the expression."))
             elif option.get("required") and name.startswith("firstbell_"):
                 fix = "Set it in the inventory's group_vars."
                 if name == SECRETS:
@@ -134,10 +139,9 @@ class ActionModule(ActionBase):
         try:
             sizing(**{argument: values[name] for argument, name in PLAN.items() if name in values})
         except FirstbellError as error:
-            argument, colon, problem = str(error).partition(": ")
-            if colon and argument in PLAN:
-                return [Finding(PLAN[argument], problem, "")]
-            return [Finding("the plan", str(error), "")]
+            said = re.sub(ARGUMENT, lambda found: found[1] + PLAN[found[2]], str(error))
+            name, _colon, problem = said.partition(": ")
+            return [Finding(name, problem, "") if name.startswith("firstbell_") else Finding("the plan", said, "")]
         return []
 
     def _host_findings(self, probe: Mapping[str, Any], task_vars: Mapping[str, Any]) -> list[Finding]:

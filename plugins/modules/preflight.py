@@ -10,8 +10,8 @@ module: preflight
 short_description: Refuse a stack that cannot work, before anything is touched
 version_added: 1.0.0
 description:
-  - Checks the variables on the controller - unknown names, types, secrets, and whether the plan of the profile adds up -
-    and looks at the host - operating system, ports in use, foreign data, disk space.
+  - On the controller it checks the variables, which are unknown names, types, secrets, and whether the plan of the
+    profile adds up. On the host it looks at the operating system, ports in use, foreign data and disk space.
   - Every finding is reported at once, each with the variable or place and the way out. Nothing is changed.
   - Runs as an action on the controller; the module part only looks at the host.
 author:
@@ -77,7 +77,7 @@ def main() -> None:
             },
             "supports_check_mode": True,
         },
-        lambda params, context: {"probe": probe_host(params["stack"], params["postgres_major"], params["uid"])},
+        lambda params, _context: {"probe": probe_host(params["stack"], params["postgres_major"], params["uid"])},
     )
 
 

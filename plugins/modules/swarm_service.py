@@ -252,6 +252,13 @@ options:
         description: Time after the start in which failed checks do not count.
         type: str
         default: 60s
+      start_interval:
+        description:
+          - Time between two checks until the first one succeeds or O(health.start_period) is over, so that a container
+            that is ready counts as ready. V(0s) means O(health.interval).
+          - Engines before 25 do not know it and go by O(health.interval).
+        type: str
+        default: 0s
       retries:
         description: Failed checks in a row that make a container unhealthy.
         type: int

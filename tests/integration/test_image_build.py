@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._io.image_engine import find_command
 from ansible_collections.firstbell.stack.plugins.module_utils._io.image_sources import stack_image
+
 from integration.harness import ROOT, ModuleFailedError, run_module
 
 pytestmark = pytest.mark.engine

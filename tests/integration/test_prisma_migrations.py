@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
 from integration.harness import COLLECTIONS, ModuleFailedError, run_module
 from integration.postgres_server import Server
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+
 from integration.harness import ModuleFailedError, run_module
 from integration.postgres_server import Server
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+
 from integration.harness import COLLECTIONS, ModuleFailedError, run_module
 
 PLAYBOOK = """

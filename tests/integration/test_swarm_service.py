@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from integration import swarm_engine
 from integration.harness import ModuleFailedError, run_module
 from integration.swarm_engine import HOST, IMAGE, PREFIX, SwarmEngine, until

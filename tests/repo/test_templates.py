@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,11 +42,6 @@ GIVEN: dict[str, Any] = {
     "init_directory": "inventories/mine",
     "__init_app_is_source": False,
 }
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _plugins() -> None:
-    init_plugin_loader([str(ROOT / ".collections")])
 
 
 def trusted(value: Any) -> Any:

@@ -48,8 +48,8 @@ class Observation:
     ``known_tasks`` are the ids of tasks that had already ended when the run began:
     their failures are not held against the service. ``wrote`` says that this run
     has created or updated the service, or that an update was still going on when it
-    began; ``new_endpoint`` that it changed ports or the endpoint mode, which a
-    task's spec does not show.
+    began. ``replaced`` are the ids of tasks from before a change of ports or of the
+    endpoint mode, which a task's spec does not show.
     """
 
     service: Mapping[str, Any]
@@ -58,8 +58,7 @@ class Observation:
     down_nodes: frozenset[str] = frozenset()
     known_tasks: frozenset[str] = frozenset()
     wrote: bool = False
-    new_endpoint: bool = False
-    written_at: str = ""
+    replaced: frozenset[str] = frozenset()
 
     @property
     def template(self) -> Mapping[str, Any]:
@@ -72,9 +71,7 @@ class Observation:
 
     def is_new(self, task: Mapping[str, Any]) -> bool:
         """Whether the task was made from the service's spec as it is now."""
-        if self.new_endpoint and nanoseconds(task["CreatedAt"]) < nanoseconds(self.written_at):
-            return False
-        return same_tasks(self.template, task["Spec"])
+        return task["ID"] not in self.replaced and same_tasks(self.template, task["Spec"])
 
     def wanted(self) -> list[Mapping[str, Any]]:
         """The tasks that the engine wants to run."""

@@ -73,7 +73,7 @@ def parse_listeners(table: str) -> list[Listener]:
     found = []
     for line in table.splitlines()[1:]:
         fields = line.split()
-        if len(fields) < 10 or fields[3] != LISTEN:
+        if fields[3:4] != [LISTEN]:
             continue
         address, port = fields[1].split(":")
         if address.endswith("7F") or address == "00000000000000000000000001000000":
@@ -169,7 +169,5 @@ def _data_findings(probe: HostProbe, stack: str, major: str, uid: int) -> list[F
     if probe.data_entries and probe.data_owner != uid:
         findings.append(Finding(directory, f"its owner is {probe.data_owner}, not {uid}", way_out))
     if probe.data_version not in ("", major):
-        findings.append(
-            Finding(directory, f"it is a cluster of PostgreSQL {probe.data_version}, not {major}", way_out)
-        )
+        findings.append(Finding(directory, f"it is a cluster of PostgreSQL {probe.data_version}, not {major}", way_out))
     return findings

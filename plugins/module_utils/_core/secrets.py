@@ -130,7 +130,10 @@ def check_secrets(values: Mapping[str, object]) -> list[Finding]:
 
 def check_foreign_secrets(values: Mapping[str, object], own: Mapping[str, object]) -> list[Finding]:
     """What makes secrets of others unfit, by name: their length and alphabet are not ours to choose."""
-    names = {value: name for name, value in own.items() if isinstance(value, str)}
+    names: dict[str, str] = {}
+    for name, value in own.items():
+        if isinstance(value, str):
+            names.setdefault(value, name)
     findings = []
     for name, value in values.items():
         if not isinstance(value, str) or not value:

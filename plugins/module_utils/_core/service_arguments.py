@@ -82,6 +82,7 @@ OPTIONS: dict[str, Any] = {
             "interval": _default("health.interval"),
             "timeout": _default("health.timeout"),
             "start_period": _default("health.start_period"),
+            "start_interval": _default("health.start_interval"),
             "retries": _default("health.retries", "int"),
         }
     ),

@@ -35,6 +35,7 @@ _UNITS: dict[str, Callable[[int], Any]] = {
     "mode": _octal,
     "monitor": _duration,
     "size": format_size,
+    "start_interval": _duration,
     "start_period": _duration,
     "stop_grace_period": _duration,
     "timeout": _duration,

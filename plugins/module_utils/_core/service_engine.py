@@ -35,6 +35,7 @@ class Engine(Protocol):
     """What is needed of a swarm manager's engine. Answers are those of the Engine API."""
 
     def cluster_id(self) -> str: ...
+    def knows_start_interval(self) -> bool: ...
     def service(self, name: str) -> dict[str, Any] | None: ...
     def services(self) -> list[dict[str, Any]]: ...
     def create_service(self, spec: Mapping[str, Any]) -> None: ...
@@ -67,6 +68,9 @@ class NoEngine:
 
     def cluster_id(self) -> str:
         return ""
+
+    def knows_start_interval(self) -> bool:
+        return True
 
     def service(self, _name: str) -> None:
         return None

@@ -34,7 +34,7 @@ DEFAULTS: dict[str, Any] = {
     "init": True,
     "stop_signal": "SIGTERM",
     "stop_grace_period": "30s",
-    "health": {"interval": "10s", "timeout": "5s", "start_period": "60s", "retries": 5},
+    "health": {"interval": "10s", "timeout": "5s", "start_period": "60s", "start_interval": "0s", "retries": 5},
     "restart": {"condition": "any", "delay": "2s", "max_attempts": 0, "window": "120s"},
     "update": {
         "order": "start-first",
@@ -321,9 +321,7 @@ def _health(health: Mapping[str, Any] | None) -> Canonical | None:
     test = [str(item) for item in merged.get("test") or []]
     kind, words = test[:1], test[1:]
     if not kind or kind[0] not in _TEST_KINDS or (kind != ["NONE"] and not words):
-        raise InputError(
-            f"health.test: {test!r} is no test; write [CMD, program, argument], [CMD-SHELL, line] or [NONE]"
-        )
+        raise InputError(f"health.test: {test!r} is none; write [CMD, program, argument], [CMD-SHELL, line] or [NONE]")
     if kind == ["CMD-SHELL"] and words[1:]:
         raise InputError("health.test: CMD-SHELL takes one line; write [CMD, program, argument] for several words")
     if int(merged["retries"]) < 1:
@@ -333,6 +331,7 @@ def _health(health: Mapping[str, Any] | None) -> Canonical | None:
         "interval": _nanoseconds("health.interval", merged["interval"], 0.001),
         "timeout": _nanoseconds("health.timeout", merged["timeout"], 0.001),
         "start_period": _nanoseconds("health.start_period", merged["start_period"]),
+        "start_interval": _nanoseconds("health.start_interval", merged["start_interval"]),
         "retries": int(merged["retries"]),
     }
 

@@ -48,14 +48,14 @@ class Run:
     def present(self) -> dict[str, Any]:
         """Create or update the service, wait for it and reload its configuration."""
         plan = self._plan()
-        known = self._ended_tasks(plan.service)
+        before = self._tasks_before(plan.service)
         if plan.changes and not self.check_mode:
             plan = self._write(plan)
         result = plan.result()
         if self.check_mode:
             result.update(self._reload(plan.wanted.name, plan.service, would_replace=plan.replaces_tasks))
         else:
-            result.update(self._finish(plan, known, result))
+            result.update(self._finish(plan, before, result))
         result["changed"] = bool(plan.changes) or result["reloaded"]
         return result
 
@@ -95,6 +95,8 @@ class Run:
     def _plan(self) -> Plan:
         cluster_id = self.engine.cluster_id() if self.options.get("secrets") else ""
         wanted = wanted_service(self.options, cluster_id)
+        if wanted.values["health"] and not self.engine.knows_start_interval():
+            wanted.values["health"]["start_interval"] = 0
         service = self.engine.service(wanted.name)
         network_ids = self.engine.networks()
         if service is None:
@@ -170,25 +172,29 @@ class Run:
 
     # Waiting
 
-    def _ended_tasks(self, service: Mapping[str, Any] | None) -> frozenset[str]:
+    def _tasks_before(self, service: Mapping[str, Any] | None) -> Before:
         if service is None or self.check_mode:
-            return frozenset()
-        return frozenset(task["ID"] for task in self.engine.tasks(service["ID"]) if has_ended(task))
+            return Before()
+        tasks = self.engine.tasks(service["ID"])
+        return Before(
+            ended=frozenset(task["ID"] for task in tasks if has_ended(task)),
+            all=frozenset(task["ID"] for task in tasks),
+        )
 
-    def _finish(self, plan: Plan, known: frozenset[str], result: Mapping[str, Any]) -> dict[str, Any]:
+    def _finish(self, plan: Plan, before: Before, result: Mapping[str, Any]) -> dict[str, Any]:
         name = plan.wanted.name
         if self.options["wait"]:
-            self._wait(plan, known, result)
+            self._wait(plan, before, result)
             if plan.wrote:
                 self._remove_stale_secrets(name)
         reload = self._reload(name, plan.service, would_replace=False)
         if reload["reloaded"] and self.options["wait"]:
             self.sleep(_SETTLE_AFTER_SIGNAL)
-            self._wait(plan, known, {**result, **reload, "changed": True})
+            self._wait(plan, before, {**result, **reload, "changed": True})
         return reload
 
-    def _wait(self, plan: Plan, known: frozenset[str], result: Mapping[str, Any]) -> None:
-        outcome = self._waiter(plan, known).wait()
+    def _wait(self, plan: Plan, before: Before, result: Mapping[str, Any]) -> None:
+        outcome = self._waiter(plan, before).wait()
         if not outcome.verdict.converged:
             self._fail(plan, outcome, result)
         left = plan.left_in(outcome.seen.service)
@@ -199,7 +205,7 @@ class Run:
                 {**result, "changed": plan.wrote or bool(result.get("changed")), "reason": "changed"},
             )
 
-    def _observe(self, plan: Plan, known: frozenset[str]) -> Observation:
+    def _observe(self, plan: Plan, before: Before) -> Observation:
         service = self.engine.service(plan.wanted.name)
         if service is None:
             raise FirstbellError(f"{plan.wanted.name}: somebody removed the service while it was being waited for")
@@ -210,10 +216,9 @@ class Run:
             tasks=tuple(tasks),
             now=self.now(),
             down_nodes=self.engine.down_nodes() if stopping else frozenset(),
-            known_tasks=known,
+            known_tasks=before.ended,
             wrote=plan.wrote or plan.updating,
-            new_endpoint=plan.wrote and plan.new_endpoint,
-            written_at=plan.service["UpdatedAt"] if plan.service else "",
+            replaced=before.all if plan.wrote and plan.new_endpoint else frozenset(),
         )
 
     def _fail(self, plan: Plan, outcome: Outcome, result: Mapping[str, Any]) -> None:
@@ -238,12 +243,12 @@ class Run:
         if plan.wanted.values["update"]["failure_action"] != "rollback" or not service.get("PreviousSpec"):
             return False
         self.engine.roll_back(service)
-        done = self._waiter(plan, frozenset()).wait()
+        done = self._waiter(plan, Before()).wait()
         return done.verdict.reason == "rolled_back"
 
-    def _waiter(self, plan: Plan, known: frozenset[str]) -> Waiter:
+    def _waiter(self, plan: Plan, before: Before) -> Waiter:
         return Waiter(
-            observe=lambda: self._observe(plan, known),
+            observe=lambda: self._observe(plan, before),
             clock=self.monotonic,
             sleep=self.sleep,
             timeout=float(self.options["wait_timeout"]),
@@ -301,6 +306,14 @@ class Run:
     def _started(self, container_id: str) -> int:
         container = self.engine.container(container_id)
         return nanoseconds(container["State"]["StartedAt"]) if container else 0
+
+
+@dataclass(frozen=True)
+class Before:
+    """Ids of the tasks at the beginning: of those that had ended already, and of all."""
+
+    ended: frozenset[str] = frozenset()
+    all: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,6 @@ _UNMANAGED = (
     ("TaskTemplate", "ContainerSpec", "DNSConfig"),
     ("TaskTemplate", "ContainerSpec", "Dir"),
     ("TaskTemplate", "ContainerSpec", "Groups"),
-    ("TaskTemplate", "ContainerSpec", "Healthcheck", "StartInterval"),
     ("TaskTemplate", "ContainerSpec", "Hostname"),
     ("TaskTemplate", "ContainerSpec", "Hosts"),
     ("TaskTemplate", "ContainerSpec", "Labels"),
@@ -134,6 +133,7 @@ def _container(name: str, values: Canonical, secret_ids: Mapping[str, str]) -> d
             "Interval": health["interval"],
             "Timeout": health["timeout"],
             "StartPeriod": health["start_period"],
+            **({"StartInterval": health["start_interval"]} if health["start_interval"] else {}),
             "Retries": health["retries"],
         }
     return container
@@ -316,6 +316,7 @@ def _actual_health(health: Mapping[str, Any] | None) -> Canonical | None:
         "interval": health.get("Interval") or 0,
         "timeout": health.get("Timeout") or 0,
         "start_period": health.get("StartPeriod") or 0,
+        "start_interval": health.get("StartInterval") or 0,
         "retries": health.get("Retries") or 0,
     }
 

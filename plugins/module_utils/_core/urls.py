@@ -33,6 +33,11 @@ def _encode(value: object, what: str) -> str:
     return quote(text, safe="")
 
 
+def _spelled(value: object) -> object:
+    """A truth value as URLs spell it: YAML's ``pgbouncer: true`` means ``pgbouncer=true``."""
+    return str(value).lower() if isinstance(value, bool) else value
+
+
 def _number(value: float, what: str) -> str:
     try:
         return str(value)
@@ -84,7 +89,7 @@ def database_url(
     if parameters is not None and not isinstance(parameters, Mapping):
         raise InputError("parameters: write a dictionary, such as {connection_limit: 10}")
     pairs = [
-        f"{_encode(name, 'the name of a parameter')}={_encode(value, f'parameter {shown(name)}')}"
+        f"{_encode(name, 'the name of a parameter')}={_encode(_spelled(value), f'parameter {shown(name)}')}"
         for name, value in (parameters or {}).items()
     ]
     return "?".join([url, "&".join(pairs)]) if pairs else url

@@ -13,7 +13,7 @@ from zoneinfo import available_timezones
 from .errors import FirstbellError
 from .findings import Finding
 from .names import check_domain, check_email, check_identifier, check_stack_name, did_you_mean
-from .units import shown
+from .units import parse_size, shown
 
 PREFIX = "firstbell_"
 KINDS = {
@@ -69,6 +69,7 @@ def value_findings(variables: Mapping[str, Any]) -> list[Finding]:
         ("firstbell_stack_name", check_stack_name),
         ("firstbell_domain", check_domain),
         ("firstbell_admin_email", check_email),
+        ("firstbell_host_memory", parse_size),
         ("postgres_database", check_identifier),
         ("postgres_owner_role", check_identifier),
         ("postgres_app_role", check_identifier),

@@ -14,6 +14,7 @@ from .._core.certificates import Pair, Step, Wanted, WantedAuthority, plan, want
 from . import x509
 
 _USER = 1001
+_ROOT = 0
 
 
 class Authority:
@@ -42,7 +43,7 @@ class Authority:
     def apply(self, step: Step, now: datetime) -> None:
         files = self.files(step.name)
         if step.kind == "key":
-            owner = self.certificates[step.name].owner if step.name else 0
+            owner = self.certificates[step.name].owner if step.name else _ROOT
             x509.write(files.key, x509.key_bytes(x509.new_key()), 0o600, owner)
             return
         key = x509.read_key(files.key)
@@ -57,7 +58,7 @@ class Authority:
             )
         else:
             certificate = x509.sign_authority(self.authority, key, now)
-        x509.write(files.certificate, x509.certificate_bytes(certificate), 0o644, _USER if step.name else 0)
+        x509.write(files.certificate, x509.certificate_bytes(certificate), 0o644, _USER if step.name else _ROOT)
 
     def folders(self, apply: bool) -> list[str]:
         """Make the folders that are missing; tell which."""
@@ -74,7 +75,11 @@ class Authority:
 
     def corrections(self, apply: bool) -> list[str]:
         """Give every file its mode and owner; tell what was wrong."""
-        rules = [(self.directory, 0o755, _USER), (self.files("").key, 0o600, 0), (self.files("").certificate, 0o644, 0)]
+        rules = [
+            (self.directory, 0o755, _USER),
+            (self.files("").key, 0o600, _ROOT),
+            (self.files("").certificate, 0o644, _ROOT),
+        ]
         for name, one in self.certificates.items():
             files = self.files(name)
             rules += [(self.directory / name, 0o755, _USER), (files.key, 0o600, one.owner)]

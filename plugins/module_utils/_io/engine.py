@@ -64,6 +64,11 @@ class DockerEngine:
     def cluster_id(self) -> str:
         return str(self._get("/swarm")["ID"])
 
+    def knows_start_interval(self) -> bool:
+        """Whether it can check more often while a container starts (Engine API 1.44, Docker 25)."""
+        major, minor = str(self._client.api_version).split(".")
+        return (int(major), int(minor)) >= (1, 44)
+
     def service(self, name: str) -> dict[str, Any] | None:
         """The service of exactly this name: the engine would take an id or its beginning as well."""
         try:

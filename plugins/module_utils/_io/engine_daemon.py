@@ -31,6 +31,7 @@ def validate(config: Mapping[str, Any], content: str) -> None:
         file.flush()
         done = system.run([program, "--validate", "--config-file", file.name], check=False)
     if done.code:
+        engine_config.check_names(config)  # says it better, where it knows
         raise InputError(f"dockerd refuses the options: {(done.err or done.out).strip()}")
 
 

@@ -7,39 +7,23 @@ from __future__ import annotations
 
 import glob
 import grp
-import http.client
-import json
 import os
 import pwd
 import re
 import shutil
-import socket
 from pathlib import Path
 from typing import Any
 
 from .._core.host import parse_listeners
-
-ENGINE_SOCKET = "/var/run/docker.sock"
-
-
-class _EngineConnection(http.client.HTTPConnection):
-    """HTTP over the engine's socket, for hosts that lack the docker library."""
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(ENGINE_SOCKET)
+from . import engine_api
 
 
-def _engine_get(path: str) -> Any:
-    connection = _EngineConnection("localhost", timeout=10)
+def _ask_engine(path: str) -> Any:
+    """The engine's answer; None on a host that has no engine yet."""
     try:
-        connection.request("GET", path)
-        return json.loads(connection.getresponse().read())
-    except (OSError, ValueError):
+        return engine_api.call("GET", path, timeout=10)
+    except engine_api.EngineError:
         return None
-    finally:
-        connection.close()
 
 
 def _os_release() -> tuple[str, str]:
@@ -84,7 +68,7 @@ def _listeners() -> dict[int, str]:
 
 def _published() -> dict[int, str]:
     published = {}
-    for container in _engine_get("/containers/json") or []:
+    for container in _ask_engine("/containers/json") or []:
         labels = container.get("Labels") or {}
         owner = labels.get("com.docker.swarm.service.name") or container["Names"][0].lstrip("/")
         for port in container.get("Ports") or []:
@@ -99,7 +83,7 @@ def probe_host(stack: str, postgres_major: str, uid: int) -> dict[str, Any]:
     cluster = data / postgres_major / "data"
     version = cluster / "PG_VERSION"
     distribution, release = _os_release()
-    engine = _engine_get("/version")
+    engine = _ask_engine("/version")
     return {
         "distribution": distribution,
         "release": release,

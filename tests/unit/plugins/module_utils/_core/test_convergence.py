@@ -77,6 +77,7 @@ def seen(service_: dict[str, Any], *tasks: dict[str, Any], **more: Any) -> Obser
 
 
 FAILED: dict[str, Any] = {"state": "failed", "desired": "shutdown", "error": "task: non-zero exit (1)", "code": 1}
+BEFORE = task()
 REJECTED: dict[str, Any] = {"state": "rejected", "desired": "shutdown", "error": "No such image: web:2"}
 
 
@@ -100,8 +101,9 @@ REJECTED: dict[str, Any] = {"state": "rejected", "desired": "shutdown", "error":
         # A stale status of the update before.
         (seen(service(update="completed"), task(spec=OLD)), "updating"),
         (seen(service(update="updating"), task(), wrote=True), "updating"),
-        (seen(service(), task(), wrote=True, new_endpoint=True, written_at=JUST_NOW), "updating"),
-        (seen(service(), task(at=JUST_NOW), wrote=True, new_endpoint=True, written_at=LONG_AGO), "converged"),
+        # Other ports: a task's spec does not show them.
+        (seen(service(), BEFORE, wrote=True, replaced=frozenset({BEFORE["ID"]})), "updating"),
+        (seen(service(), task(), wrote=True, replaced=frozenset({BEFORE["ID"]})), "converged"),
         # The old one still stops.
         (seen(service(), task(), task("running", "shutdown", OLD)), "stopping"),
         (seen(service(), task(), task("running", "remove", slot=2)), "stopping"),

@@ -10,6 +10,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.host import 
     Listener,
     host_findings,
     parse_listeners,
+    twin_findings,
 )
 
 BARE = HostProbe(
@@ -99,3 +100,10 @@ def test_all_findings_come_at_once() -> None:
 def test_a_probe_survives_json() -> None:
     sent = {**vars(BARE), "listeners": {"22": "sshd"}, "published": {"80": "x"}}
     assert HostProbe.from_dict(sent) == replace(BARE, published={80: "x"})
+
+
+def test_names_that_lead_to_one_machine_are_told_to_each_of_them() -> None:
+    addresses = {"a": {"10.0.0.1:22"}, "b": {"10.0.0.2:22", "192.168.0.5"}, "c": {"10.0.0.3:22", "192.168.0.5"}}
+    assert twin_findings("a", addresses) == []
+    (finding,) = twin_findings("b", addresses)
+    assert str(finding).startswith("ansible_host: b and c are the same host, 192.168.0.5. Give each its own address")

@@ -9,10 +9,13 @@ import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import InputError
 from ansible_collections.firstbell.stack.plugins.module_utils._core.secrets import (
     KNOWN_BAD,
+    REQUIRED,
+    check_foreign_secrets,
     check_secrets,
     entropy_bits,
     generate,
     kind_of,
+    missing_secrets,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -106,3 +109,27 @@ def test_no_message_holds_a_value(ends: dict[str, str]) -> None:
 @given(st.text(min_size=1))
 def test_entropy_is_no_more_than_the_alphabet_gives(value: str) -> None:
     assert 0 <= entropy_bits(value) <= len(value) * len(value).bit_length()
+
+
+def test_what_is_missing_is_named() -> None:
+    assert missing_secrets(dict.fromkeys(REQUIRED, "")) == []
+    assert [finding.name for finding in missing_secrets({"nextauth_secret": GOOD})] == list(REQUIRED[:3])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("4711", None),
+        ("-----BEGIN KEY-----\nabc\n", None),
+        ("postgresql://user@host/db", None),
+        ("ChangeMe", "is a default or a placeholder that everybody knows"),
+        (GOOD, "is the same as redis_app_password"),
+        ("", "is empty"),
+        (None, "has no value"),
+        (4711, "is no text"),
+    ],
+)
+def test_secrets_of_others_may_be_weak_but_no_placeholders(value: object, expected: str | None) -> None:
+    findings = check_foreign_secrets({"TOKEN": value}, {"redis_app_password": GOOD, "demo_password": GOOD})
+    assert [finding.problem for finding in findings] == ([expected] if expected else [])
+    assert not [finding for finding in findings if isinstance(value, str) and value and value in str(finding)]

@@ -31,6 +31,10 @@ class FakeEngine:
         self.update_status: dict[str, Any] | None = None
         self.left_containers: list[str] = []
         self.starts_tasks = True
+        self.start_interval_known = True
+
+    def knows_start_interval(self) -> bool:
+        return self.start_interval_known
 
     def cluster_id(self) -> str:
         return "cluster"
@@ -160,6 +164,16 @@ def test_create_then_nothing(engine: FakeEngine) -> None:
     again = run(engine).present()
     assert (again["changed"], again["changes"], again["containers"]) == (False, [], ["c1"])
     assert engine.writes == ["create"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_start_interval_is_left_to_engines_that_know_it(engine: FakeEngine, known: bool) -> None:
+    engine.start_interval_known = known
+    health = {"test": ["CMD", "true"], "start_interval": "2s"}
+    run(engine, health=health).present()
+    spec = next(iter(engine.specs.values()))["TaskTemplate"]["ContainerSpec"]["Healthcheck"]
+    assert spec.get("StartInterval") == (2_000_000_000 if known else None)
+    assert not run(engine, health=health).present()["changed"]
 
 
 def test_check_mode_writes_nothing(engine: FakeEngine) -> None:

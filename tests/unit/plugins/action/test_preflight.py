@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible_collections.firstbell.stack.plugins.action import preflight
+from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError
+from ansible_collections.firstbell.stack.plugins.module_utils._core.sizing import sizing
+
+HOST = {"firstbell_profile": "small", "firstbell_host_memory": "4GB", "firstbell_host_cpus": 2}
+
+
+class Action(preflight.ActionModule):
+    """One that needs no task and no host: values are taken as they are."""
+
+    def __init__(self) -> None:
+        self._templar: Any = self
+
+    @staticmethod
+    def template(value: Any) -> Any:
+        return value
+
+
+@pytest.fixture
+def action() -> Action:
+    return Action()
+
+
+def told(action: Action, **variables: Any) -> list[str]:
+    source = {"firstbell_app_image": "app:1", "firstbell_secrets": SECRETS, "firstbell_domain": "school.example"}
+    return [
+        str(finding)
+        for finding in action._variable_findings(
+            {**HOST, **source, "firstbell_admin_email": "admin@school.example", **variables}
+        )
+    ]
+
+
+SECRETS = {
+    "database_owner_password": "Ahth7ohn2ohy5aiPh8oowah4ieYaequ1",
+    "database_app_password": "iequ5Ohng4aebaiMo7ooGhai0ohVah8f",
+    "redis_app_password": "oor1Ohchei7phah9Wu6aeNgooQuah3ei",
+    "nextauth_secret": "Cheeth2phooy9Ahnah3quieyei7ohF5a",
+}
+
+
+def test_the_inputs_of_all_roles_are_known_and_those_of_other_tools_are_not() -> None:
+    known = preflight.known_options()
+    assert {"firstbell_domain", "postgres_settings_extra", "edge_certificate_file"} <= set(known)
+    assert not [name for name in known if name.startswith(("demo_", "init_", "sandbox_"))]
+
+
+def test_a_good_inventory_passes(action: Action) -> None:
+    assert told(action) == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        (
+            {"firstbell_app_replicas": "many"},
+            "firstbell_app_replicas: 'many' has the wrong type. Write a whole number.",
+        ),
+        ({"firstbell_host_memory": "4"}, "firstbell_host_memory: '4' is no size; write a number with a unit"),
+        ({"firstbell_host_memory": -1}, "firstbell_host_memory: -1 is negative"),
+        ({"firstbell_host_cpus": 0}, "firstbell_host_cpus: 0"),
+        ({"firstbell_app_replicas": 0}, "firstbell_app_replicas: 0"),
+        ({"firstbell_profile": "smal"}, "firstbell_profile: 'smal' is none of its choices. Did you mean small?"),
+        ({"firstbell_plan_overrides": {"redis": {"setting": {}}}}, "firstbell_plan_overrides.redis: "),
+        ({"redis_settings_extra": "maxclients 5"}, "redis_settings_extra: 'maxclients 5' has the wrong type."),
+        ({"postgres_hba_extra": {"a": 1}}, "postgres_hba_extra: {'a': 1} has the wrong type. Write it as a list."),
+        ({"pki_certificates": [{"dns": ["a.example"]}]}, "pki_certificates: missing required arguments: name"),
+        (
+            {"firstbell_secrets": "plain"},
+            "firstbell_secrets: it is not a dictionary. Write it with playbooks/init.yml.",
+        ),
+        ({"app_secrets_extra": {"MAIL": "password"}}, "app_secrets_extra.MAIL: is a default or a placeholder"),
+    ],
+)
+def test_what_is_wrong_is_told_once(action: Action, variables: dict[str, Any], words: str) -> None:
+    (finding,) = told(action, **variables)
+    assert finding.startswith(words)
+
+
+def test_secrets_of_others_may_be_short(action: Action) -> None:
+    assert told(action, app_secrets_extra={"PIN": "4711-ab", "PEM": "-----BEGIN\nabc\n"}) == []
+
+
+def test_the_plan_is_told_beside_other_findings_that_are_none_of_its_arguments(action: Action) -> None:
+    findings = told(action, firstbell_profile="large", firstbell_timezone="Nowhere")
+    assert [finding.partition(":")[0] for finding in findings] == ["firstbell_timezone", "the plan"]
+    assert findings[1].endswith("The nearest plan that would hold:\n  firstbell_profile: small")
+
+
+def test_an_argument_of_the_plan_that_is_wrong_is_told_once(action: Action) -> None:
+    assert len(told(action, firstbell_profile=["small"], firstbell_app_replicas="many")) == 2
+
+
+@pytest.mark.parametrize(
+    "overrides", [{"postgres": {"settings": {"work_mem": "64MB"}}}, {"postgres": {"settings": {"wrk_mem": "1MB"}}}]
+)
+def test_the_plans_arguments_are_called_by_the_variables_that_give_them(overrides: dict[str, Any]) -> None:
+    with pytest.raises(FirstbellError) as caught:
+        sizing("small", "4GB", 2, overrides=overrides)
+    (finding,) = Action._plan_findings({**HOST, "firstbell_plan_overrides": overrides})
+    assert "  overrides." in str(caught.value) or str(caught.value).startswith("overrides.")
+    assert "firstbell_plan_overrides.postgres.settings" in str(finding)
+
+
+def test_hosts_of_the_play_are_known_by_how_they_are_reached_and_by_their_own_address() -> None:
+    hostvars: dict[str, dict[str, Any]] = {
+        "one": {"ansible_host": "10.0.0.1", "ansible_facts": {"default_ipv4": {"address": "192.168.0.5"}}},
+        "two": {},
+    }
+    variables = {"inventory_hostname": "one", "ansible_play_hosts_all": list(hostvars), "hostvars": hostvars}
+    assert Action._addresses(variables) == {"one": {"10.0.0.1:22", "192.168.0.5"}, "two": {"two:22"}}
