@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs the stages of the test suite and counts what was really tested.
 
-    tests/run.py [STAGE ...]     all stages, or the named ones
+    tests/run.py [STAGE ...]     all stages, or the named ones ("lint", "molecule/edge")
 
 A stage is a command. Of pytest's the tests are counted, of every other the stage
 itself. A stage that ran no test has failed. The last line is the count.
@@ -60,13 +60,14 @@ def scenarios() -> list[str]:
 def stages() -> dict[str, list[str]]:
     """Name every stage and its command, in the order of their cost."""
     found = {
-        "ruff": ["ruff", "check", "plugins", "tests"],
-        "format": ["ruff", "format", "--check", "plugins", "tests"],
-        "mypy": ["mypy", "plugins/module_utils/_core"],
-        "yamllint": ["yamllint", "--strict", "."],
+        "lint/ruff": ["ruff", "check", "."],
+        "lint/format": ["ruff", "format", "--check", "."],
+        "lint/mypy": ["mypy"],
+        "lint/yamllint": ["yamllint", "--strict", "."],
         "unit": ["pytest", "tests/unit", "tests/repo"],
-        "ansible-lint": ["ansible-lint"],
-        "sanity": [sys.executable, "tests/sanity.py"],
+        "lint/ansible-lint": ["ansible-lint"],
+        "lint/changelog": ["antsibull-changelog", "lint"],
+        "lint/sanity": [sys.executable, "tests/sanity.py"],
         "integration": ["pytest", "tests/integration"],
         "tarball": [sys.executable, "tests/tarball.py"],
     }

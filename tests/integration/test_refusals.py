@@ -280,7 +280,8 @@ def working(host: SiteHost) -> Iterator[subprocess.Popen[str]]:
         try:
             limit = time.monotonic() + 60
             while not host.shell("ls /var/lib/firstbell/lock 2>/dev/null || true"):
-                assert process.poll() is None and time.monotonic() < limit, "the run has not taken the lock"
+                assert process.poll() is None, "the run has ended"
+                assert time.monotonic() < limit, "the run has not taken the lock"
                 time.sleep(0.2)
             yield process
         finally:

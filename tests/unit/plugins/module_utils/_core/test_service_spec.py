@@ -139,7 +139,6 @@ def test_service_made_by_somebody_else() -> None:
         (("DNSConfig",), {"Nameservers": ["192.0.2.1"]}, {"ContainerSpec.DNSConfig": {"Nameservers": ["192.0.2.1"]}}),
         (("Privileges",), {"NoNewPrivileges": True}, {"ContainerSpec.Privileges": {"NoNewPrivileges": True}}),
         (("Privileges",), {"CredentialSpec": None, "NoNewPrivileges": False}, {}),
-        (("Healthcheck", "StartInterval"), 5, {"Healthcheck.StartInterval": 5}),
         (("TTY",), False, {}),
     ],
 )
