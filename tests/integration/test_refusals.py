@@ -154,6 +154,11 @@ def certificate_missing(host: SiteHost) -> Outcome:
     return host.run(variables={"firstbell_certificate": "files", "edge_certificate_file": "/nowhere/tls.crt"})
 
 
+def certificate_no_pem(host: SiteHost) -> Outcome:
+    files = {"edge_certificate_file": str(ROOT / "README.md"), "edge_certificate_key_file": str(ROOT / "LICENSE")}
+    return host.run(variables={"firstbell_certificate": "files", **files})
+
+
 def certificate_wrong(host: SiteHost) -> Outcome:
     certificate(host.directory, "other.example", -1)
     files = {"edge_certificate_file": "tls.crt", "edge_certificate_key_file": "tls.key"}
@@ -173,6 +178,7 @@ RUNS: dict[str, Callable[[SiteHost], Outcome]] = {
         no_group,
         wrong_vault_password,
         certificate_missing,
+        certificate_no_pem,
         certificate_wrong,
     )
 }
@@ -219,6 +225,8 @@ FINDINGS = [
     ("no_group", "The inventory has no host in the group firstbell. Name one under firstbell.hosts"),
     ("wrong_vault_password", "Decryption failed"),
     ("certificate_missing", "firstbell_certificate is files: edge_certificate_file (/nowhere/tls.crt)"),
+    ("certificate_no_pem", "README.md) and edge_certificate_key_file ("),
+    ("certificate_no_pem", "must be PEM files on this controller, with a certificate and its unencrypted key."),
     ("certificate_wrong", "It does not belong to the key in"),
     ("certificate_wrong", "It expired on"),
     ("certificate_wrong", "It does not cover firstbell.test, only other.example"),
