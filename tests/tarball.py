@@ -33,6 +33,7 @@ def call(*command: str, cwd: Path, status: int = 0, **environment: str) -> str:
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
+        (work / "ansible.cfg").touch()
         galaxy = str(BIN / "ansible-galaxy")
         call(galaxy, "collection", "build", "--output-path", str(work), str(ROOT), cwd=work)
         (tarball,) = work.glob("firstbell-stack-*.tar.gz")
@@ -43,7 +44,11 @@ def main() -> None:
 
         installed = work / "collections"
         call(galaxy, "collection", "install", "--offline", "--no-deps", "-p", str(installed), str(tarball), cwd=work)
-        environment = {"ANSIBLE_COLLECTIONS_PATH": str(installed), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": os.devnull}
+        environment = {
+            "ANSIBLE_COLLECTIONS_PATH": str(installed),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_CONFIG": str(work / "ansible.cfg"),
+        }
         modules = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
         for module in modules:
             call(str(BIN / "ansible-doc"), f"firstbell.stack.{module}", cwd=work, **environment)

@@ -1,4 +1,3 @@
-#!/usr/local/bin/node
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The steps of images/nextjs/Dockerfile, with errors that say what to do:
 //   nextjs prepare SOURCE MANIFESTS   checks the source, and copies what the installation depends on

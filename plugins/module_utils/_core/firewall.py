@@ -32,21 +32,21 @@ _RANGE = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?")
 _LAST_PORT = 65535
 
 _HEAD = """\
-	chain input {
-		type filter hook input priority filter; policy drop;
-		ct state established,related accept
-		ct state invalid drop
-		iifname "lo" accept
-		icmp type { echo-request, destination-unreachable, time-exceeded, parameter-problem } accept
-		icmpv6 type { echo-request, destination-unreachable, packet-too-big, time-exceeded, parameter-problem } accept
-		icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, mld-listener-query } accept
-		ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept
+    chain input {
+        type filter hook input priority filter; policy drop;
+        ct state established,related accept
+        ct state invalid drop
+        iifname "lo" accept
+        icmp type { echo-request, destination-unreachable, time-exceeded, parameter-problem } accept
+        icmpv6 type { echo-request, destination-unreachable, packet-too-big, time-exceeded, parameter-problem } accept
+        icmpv6 type { nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert, mld-listener-query } accept
+        ip6 saddr fe80::/10 udp sport 547 udp dport 546 accept
 """
 _FORWARD = """\
-	chain forward {
-		type filter hook forward priority filter; policy drop;
-		ct state established,related accept
-		ct state invalid drop
+    chain forward {
+        type filter hook forward priority filter; policy drop;
+        ct state established,related accept
+        ct state invalid drop
 """
 
 
@@ -166,8 +166,8 @@ def render(policy: Policy) -> str:
             f"table inet {policy.name} {{\n",
             _HEAD + _block(input_lines),
             _FORWARD + _block(forward_lines),
-            "	chain from_outside {\n" + _block(_accepts(policy, outside)),
-            "	chain from_containers {\n" + _block(_accepts(policy, containers)),
+            "    chain from_outside {\n" + _block(_accepts(policy, outside)),
+            "    chain from_containers {\n" + _block(_accepts(policy, containers)),
             "}\n",
         ]
     )
@@ -185,7 +185,7 @@ def render_file(policy: Policy) -> str:
 
 
 def _block(lines: Iterable[str]) -> str:
-    return "".join(f"\t\t{line}\n" for line in lines) + "\t}\n"
+    return "".join(f"        {line}\n" for line in lines) + "    }\n"
 
 
 def _accepts(policy: Policy, openings: Sequence[Opening]) -> list[str]:

@@ -148,7 +148,7 @@ def folder(files: Mapping[str, bytes], where: str) -> tuple[Migration, ...]:
 
 def _check_provider(text: str, where: str) -> None:
     for line in text.splitlines():
-        key, _, value = line.partition("=")
+        key, _equals, value = line.partition("=")
         if key.strip() == "provider" and value.strip().strip("\"'") not in PROVIDERS:
             raise MigrationRefusedError(
                 f"{where}/{LOCK_FILE} says that the migrations are for {value.strip()}, not for postgresql (P3019)"

@@ -14,7 +14,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import yaml
+try:
+    import yaml
+except ImportError:  # on a host: only the controller reads these folders
+    yaml = None  # type: ignore[assignment]
 
 from .._core import images
 from .._core.app_source import MANIFEST

@@ -28,7 +28,7 @@ def policy(*rules: dict[str, Any]) -> Policy:
 
 def test_openings_of_one_source_are_one_line() -> None:
     text = render(policy({"port": 443}, {"port": "22"}, {"port": 80}))
-    assert "\t\tmeta l4proto tcp ct original proto-dst { 22, 80, 443 } accept\n" in text
+    assert "        meta l4proto tcp ct original proto-dst { 22, 80, 443 } accept\n" in text
 
 
 def test_ranges_that_overlap_become_one() -> None:
