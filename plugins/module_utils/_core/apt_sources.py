@@ -12,8 +12,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-DEFAULT_MIRROR = "http://deb.debian.org/debian"
-DEFAULT_SECURITY_MIRROR = "http://deb.debian.org/debian-security"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 #: Options of a source that belong to the mirror rather than to the suite.
@@ -84,7 +82,7 @@ def parse_deb822(text: str) -> list[Source]:
 
 
 def find_mirrors(sources: Iterable[Source], apt_options: Mapping[str, str] | None = None) -> Mirrors:
-    """Debian's archive among the sources of a host, or the public one if there is none.
+    """Debian's archive among the sources of a host; ``main`` is empty where there is none.
 
     ``apt_options`` are settings of ``apt-config dump`` such as ``Acquire::Check-Valid-Until``.
     Where the host uses a mirror of its own that has no security updates, the images get none
@@ -105,10 +103,8 @@ def find_mirrors(sources: Iterable[Source], apt_options: Mapping[str, str] | Non
         value = (apt_options or {}).get(f"Acquire::{name}", "")
         if value.lower() in {"false", "no", "0"}:
             options[name] = "no"
-    main = found["main"].uri.rstrip("/") if "main" in found else DEFAULT_MIRROR
+    main = found["main"].uri.rstrip("/") if "main" in found else ""
     security = found["security"].uri.rstrip("/") if "security" in found else ""
-    if not security and main == DEFAULT_MIRROR:
-        security = DEFAULT_SECURITY_MIRROR
     return Mirrors(main, security, options)
 
 

@@ -128,6 +128,10 @@ def _secrets(work: Path, params: Mapping[str, Any], suite: str, warnings: list[s
         mirrors = replace(mirrors, main=params["mirror"].rstrip("/"), security="")
     if params["security_mirror"]:
         mirrors = replace(mirrors, security=params["security_mirror"].rstrip("/"))
+    if not mirrors.main:
+        raise BuildError(
+            "this host's apt knows no Debian archive: name one in images_mirror and images_security_mirror"
+        )
     if not mirrors.security:
         warnings.append(
             f"The images get no security updates: beside {mirrors.main} no archive with them is known. "
