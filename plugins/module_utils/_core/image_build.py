@@ -5,18 +5,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import FirstbellError, InputError
+from .redact import redact
 
 BUILD, LOAD, PRESENT = "build", "load", "present"
 #: How many lines of a failed build's output are shown.
 SHOWN_LINES = 40
 #: Shorter values are no secrets, and hiding them would make the output unreadable.
-_SHORTEST_SECRET = 6
 #: After how many seconds the file of an interrupted run is nobody's any more.
 _ABANDONED = 3600.0
 
@@ -115,19 +114,6 @@ def expired(entries: Iterable[CacheEntry], max_age: float, max_size: int, needed
     return gone
 
 
-def secret_values(text: str) -> list[str]:
-    """What is to be hidden of a secret file with lines ``NAME=value``."""
-    values = []
-    for line in text.splitlines():
-        value = line.partition("=")[2].strip().strip("'\"`").strip()
-        if len(value) >= _SHORTEST_SECRET:
-            values.append(value)
-    return values
-
-
 def last_lines(output: str, secrets: Iterable[str] = (), count: int = SHOWN_LINES) -> str:
     """The end of a build's output, without secrets and without passwords in addresses."""
-    for secret in sorted(set(secrets), key=len, reverse=True):
-        output = output.replace(secret, "********")
-    output = re.sub(r"(://)[^/@\s]+@", r"\1********@", output)
-    return "\n".join(output.rstrip().splitlines()[-count:])
+    return "\n".join(redact(output, secrets).rstrip().splitlines()[-count:])

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
 from .convergence import Observation, Outcome, error_of, failed_tasks, state
+from .redact import redact
 
 LOG_LINES = 20
 _TASKS = 3
@@ -32,6 +33,15 @@ class Failure:
     message: str
     tasks: list[dict[str, Any]]
     log: list[str]
+
+    def without(self, secrets: Collection[str]) -> Failure:
+        """The same, with the secrets that a container may have printed hidden."""
+        tasks = [
+            {key: redact(value, secrets) if isinstance(value, str) else value for key, value in task.items()}
+            for task in self.tasks
+        ]
+        log = [redact(line, secrets) for line in self.log]
+        return Failure(self.reason, redact(self.message, secrets), tasks, log)
 
 
 def explain(

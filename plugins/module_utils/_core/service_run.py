@@ -15,6 +15,7 @@ from typing import Any, Callable
 
 from .convergence import Observation, Outcome, Waiter, has_ended, nanoseconds
 from .errors import FirstbellError
+from .redact import secret_values
 from .service_diff import Change, changed_options, changes_between, shown_diff
 from .service_engine import ConfigFiles, ConflictError, Engine, ServiceError
 from .service_failure import explain
@@ -223,6 +224,8 @@ class Run:
 
     def _fail(self, plan: Plan, outcome: Outcome, result: Mapping[str, Any]) -> None:
         failure = explain(plan.wanted.name, outcome, self.engine.container, self.engine.task_log)
+        contents = [secret.content.decode() for secret in plan.wanted.secrets]
+        failure = failure.without([*contents, *(value for text in contents for value in secret_values(text))])
         message = failure.message
         if plan.wrote and failure.reason == "unschedulable" and self._roll_back(plan, outcome):
             message += "\nThe previous version was brought back."

@@ -26,9 +26,9 @@ from .._core.image_build import (
     Request,
     decide,
     parse_requests,
-    secret_values,
 )
 from .._core.images import levels
+from .._core.redact import secret_values
 from . import apt_sources as host
 from .image_cache import Cache
 from .image_engine import Engine, find_command

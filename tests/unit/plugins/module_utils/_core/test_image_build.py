@@ -74,8 +74,3 @@ def test_the_end_of_a_log_shows_no_secret() -> None:
     text = image_build.last_lines("\n".join(lines) + "\n\n", ["hunter2", "hunter2hunter2"])
     assert text.splitlines()[0] == "line 60"
     assert text.splitlines()[-2] == "token=******** from https://********@registry.test/x"
-
-
-def test_secrets_of_a_file_are_its_longer_values() -> None:
-    text = "//registry.test/:_authToken=abcdefgh\nA='quoted value'\nFLAG=true\n-----BEGIN\n"
-    assert image_build.secret_values(text) == ["abcdefgh", "quoted value"]
