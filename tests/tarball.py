@@ -43,12 +43,13 @@ def main() -> None:
             sys.exit(f"the tarball holds what it must not: {leaked[:5]}")
 
         installed = work / "collections"
-        call(galaxy, "collection", "install", "--offline", "--no-deps", "-p", str(installed), str(tarball), cwd=work)
         environment = {
             "ANSIBLE_COLLECTIONS_PATH": str(installed),
             "ANSIBLE_NOCOLOR": "1",
             "ANSIBLE_CONFIG": str(work / "ansible.cfg"),
         }
+        install = (galaxy, "collection", "install", "--offline", "--no-deps", "-p", str(installed), str(tarball))
+        call(*install, cwd=work, **environment)
         modules = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("*.py"))
         for module in modules:
             call(str(BIN / "ansible-doc"), f"firstbell.stack.{module}", cwd=work, **environment)
