@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError, InputError
+from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import InputError
 from ansible_collections.firstbell.stack.plugins.module_utils._core.names import (
     check_domain,
     check_email,
@@ -17,15 +17,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.names import
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-
-def error_of(function: Callable[..., object], *arguments: object) -> FirstbellError | None:
-    """The error that a call ends in, if it is one of ours; any other fails the test."""
-    try:
-        function(*arguments)
-    except FirstbellError as error:
-        return error
-    return None
-
+from unit.errors import error_of
 
 CHECKS = (check_domain, check_email, check_identifier, check_stack_name)
 

@@ -7,10 +7,9 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Callable
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError, InputError
+from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import InputError
 from ansible_collections.firstbell.stack.plugins.module_utils._core.scram import (
     deterministic_salt,
     role_verifier,
@@ -20,16 +19,9 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.scram import
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unit.errors import error_of
+
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=60)
-
-
-def error_of(function: Callable[..., object], *arguments: object) -> FirstbellError | None:
-    """The error that a call ends in, if it is one of ours; any other fails the test."""
-    try:
-        function(*arguments)
-    except FirstbellError as error:
-        return error
-    return None
 
 
 RFC_SALT = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")

@@ -3,10 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError, InputError
+from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import InputError
 from ansible_collections.firstbell.stack.plugins.module_utils._core.units import (
     GB,
     KB,
@@ -22,15 +20,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.units import
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-
-def error_of(function: Callable[..., object], *arguments: object) -> FirstbellError | None:
-    """The error that a call ends in, if it is one of ours; any other fails the test."""
-    try:
-        function(*arguments)
-    except FirstbellError as error:
-        return error
-    return None
-
+from unit.errors import error_of
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=100)
 

@@ -4,25 +4,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError, InputError
+from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import InputError
 from ansible_collections.firstbell.stack.plugins.module_utils._core.urls import database_url, dotenv, redis_url
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-
-def error_of(function: Callable[..., object], *arguments: object) -> FirstbellError | None:
-    """The error that a call ends in, if it is one of ours; any other fails the test."""
-    try:
-        function(*arguments)
-    except FirstbellError as error:
-        return error
-    return None
-
+from unit.errors import error_of
 
 REPEATABLE = settings(derandomize=True, deadline=None, max_examples=150)
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
