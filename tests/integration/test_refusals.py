@@ -166,6 +166,10 @@ def certificate_wrong(host: SiteHost) -> Outcome:
     return host.run(variables={"firstbell_certificate": "files", **variables})
 
 
+def migration_without_command(host: SiteHost) -> Outcome:
+    return host.run(variables={"app_migrations": "job"})
+
+
 RUNS: dict[str, Callable[[SiteHost], Outcome]] = {
     run.__name__: run
     for run in (
@@ -180,9 +184,11 @@ RUNS: dict[str, Callable[[SiteHost], Outcome]] = {
         certificate_missing,
         certificate_no_pem,
         certificate_wrong,
+        migration_without_command,
     )
 }
 FINDINGS = [
+    ("migration_without_command", "app_migrations is job, and app_migration_command is empty"),
     ("bad_variables", "firstbell_domian: no role knows this variable. Did you mean firstbell_domain?"),
     ("bad_variables", "redis_setings_extra: no role knows this variable. Did you mean redis_settings_extra?"),
     ("bad_variables", "firstbell_domain: '*.school.example' is a wildcard; write the one name that users type"),
