@@ -199,7 +199,7 @@ def updating(seen: Observation) -> Verdict | None:
 
 
 def incomplete(seen: Observation) -> Verdict | None:
-    """Too few running tasks, or some that are not steady yet."""
+    """Too few or too many running tasks, or some that are not steady yet."""
     wanted = seen.wanted()
     replicated = seen.service["Spec"]["Mode"].get("Replicated")
     count = max(len(wanted), 1) if replicated is None else int(replicated.get("Replicas", 1))
@@ -207,6 +207,8 @@ def incomplete(seen: Observation) -> Verdict | None:
     if len(running) < count:
         reason, doing = _first_obstacle(seen, wanted)
         return Verdict(reason, f"{len(running)} of {count} tasks are running{doing}")
+    if len(wanted) > count:
+        return Verdict("updating", f"{len(wanted) - count} tasks too many are still to be stopped")
     if has_health_check(seen.template):
         return None
     youngest = max((nanoseconds(task["Status"]["Timestamp"]) / 1e9 for task in running), default=0.0)

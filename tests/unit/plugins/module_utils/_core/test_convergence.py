@@ -104,6 +104,8 @@ REJECTED: dict[str, Any] = {"state": "rejected", "desired": "shutdown", "error":
         # Other ports: a task's spec does not show them.
         (seen(service(), BEFORE, wrote=True, replaced=frozenset({BEFORE["ID"]})), "updating"),
         (seen(service(), task(), wrote=True, replaced=frozenset({BEFORE["ID"]})), "converged"),
+        # Right after scaling down: the engine has not chosen yet which tasks end.
+        (seen(service(1), task(slot=1), task(slot=2), wrote=True), "updating"),
         # The old one still stops.
         (seen(service(), task(), task("running", "shutdown", OLD)), "stopping"),
         (seen(service(), task(), task("running", "remove", slot=2)), "stopping"),
