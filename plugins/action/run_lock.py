@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import os
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,13 @@ class ActionModule(ActionBase):
 
 
 def _main_process() -> int:
-    """ansible-playbook itself: tasks run in workers that it forks."""
-    return os.getppid()
+    """ansible-playbook itself: tasks run in workers that it forks, and that live on for a moment when it is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is None or parent.pid is None:
+        return os.getpid()
+    if not parent.is_alive():
+        raise AnsibleActionFail(f"run_lock: the run of this task (pid {parent.pid}) was killed")
+    return parent.pid
 
 
 def _playbook() -> str:

@@ -35,7 +35,7 @@ def identity(pid: int, playbook: str) -> Owner:
 
 def lives(owner: Owner) -> bool:
     """Whether the process is there and the same one; only asked of one in our own process table."""
-    return started(owner.pid) == owner.started
+    return owner.started != 0 and started(owner.pid) == owner.started
 
 
 def started(pid: int) -> int:
