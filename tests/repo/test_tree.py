@@ -11,6 +11,7 @@ import pytest
 from repo.conftest import ROOT, tracked_files
 
 MAXIMUM_PYTHON_LINES = 400
+MAXIMUM_LINES_OF_THE_SAMPLE_APP = 499
 FILES = tracked_files()
 PYTHON = [path for path in FILES if path.suffix == ".py" and "examples" not in path.parts]
 CORE = [path for path in PYTHON if path.parent.name == "_core"]
@@ -36,6 +37,16 @@ def test_python_files_are_one_room(path: Path) -> None:
 def test_the_core_is_pure(path: Path) -> None:
     imported = re.findall(r"^(?:from|import)\s+([a-z_]+)", path.read_text(encoding="utf-8"), re.MULTILINE)
     assert not {"ansible", "docker", "psycopg", "subprocess", "socket", "requests"} & set(imported)
+
+
+def test_the_sample_app_stays_small() -> None:
+    """Lines of code: no blank ones, no comments; not its tests and not its schema in SQL and Prisma's language."""
+    app = ROOT / "examples" / "attendance_app"
+    own = [path for path in FILES if app in path.parents and path.suffix in (".ts", ".tsx", ".mjs", ".css")]
+    own = [path for path in own if app / "tests" not in path.parents]
+    blank = re.compile(r"\s*(?://.*|/?\*.*)?")
+    lines = [line for path in own for line in path.read_text(encoding="utf-8").splitlines()]
+    assert 0 < len([line for line in lines if not blank.fullmatch(line)]) <= MAXIMUM_LINES_OF_THE_SAMPLE_APP
 
 
 def test_nothing_of_a_machine_is_in_the_tree() -> None:

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hashPassword, verifyPassword } from '../src/lib/password.ts'
 import { poolConfig } from '../src/lib/pool.ts'
-import { bookSlug, parseRange, parseScan, routeOf } from '../src/lib/validation.ts'
+import { bookSlug, parseScan, routeOf } from '../src/lib/validation.ts'
 
 test('a password verifies against its own hash only', async () => {
   const stored = await hashPassword('correct horse')
@@ -31,23 +31,6 @@ test('the pool takes its limits from the environment, then from the URL', () => 
   const neither = poolConfig({ DATABASE_URL: 'postgresql://db/app', DATABASE_POOL_MAX: 'many' })
   assert.deepEqual([neither.max, neither.connectionTimeoutMillis], [10, 10000])
   assert.throws(() => poolConfig({}), /DATABASE_URL is not set/)
-})
-
-test('a byte range', () => {
-  const cases: [string | null, unknown][] = [
-    [null, undefined],
-    ['bytes=0-9', { start: 0, end: 9 }],
-    ['bytes=90-', { start: 90, end: 99 }],
-    ['bytes=-10', { start: 90, end: 99 }],
-    ['bytes=-1000', { start: 0, end: 99 }],
-    ['bytes=50-1000', { start: 50, end: 99 }],
-    ['bytes=100-', 'unsatisfiable'],
-    ['bytes=-0', 'unsatisfiable'],
-    ['bytes=9-3', undefined],
-    ['bytes=-', undefined],
-    ['bytes=0-1,5-6', undefined],
-  ]
-  for (const [header, expected] of cases) assert.deepEqual(parseRange(header, 100), expected, String(header))
 })
 
 test('a book is a plain slug', () => {

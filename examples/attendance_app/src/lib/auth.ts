@@ -45,6 +45,5 @@ export const authOptions: NextAuthOptions = {
 }
 
 export async function currentUser(): Promise<Identity | undefined> {
-  const session = await getServerSession(authOptions)
-  return session?.user as Identity | undefined
+  return (await getServerSession(authOptions))?.user as Identity | undefined
 }

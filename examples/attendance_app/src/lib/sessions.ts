@@ -48,10 +48,7 @@ export async function noteReader(reader: string): Promise<void> {
   await redis().zadd(READERS, now() + READER_SECONDS, reader).catch(() => undefined)
 }
 
-async function countLive(key: string): Promise<number> {
-  await redis().zremrangebyscore(key, '-inf', now())
-  return redis().zcard(key)
-}
+const countLive = (key: string) => redis().zremrangebyscore(key, '-inf', now()).then(() => redis().zcard(key))
 
 export const countSessions = () => countLive(INDEX)
 export const countReaders = () => countLive(READERS)

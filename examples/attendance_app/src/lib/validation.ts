@@ -17,18 +17,6 @@ export function bookSlug(file: string): string | undefined {
   return /^([a-z0-9][a-z0-9-]{0,63})\.pdf$/.exec(file)?.[1]
 }
 
-export type ByteRange = { start: number; end: number }
-
-/** One range of RFC 9110; undefined: send everything; 'unsatisfiable': answer 416. */
-export function parseRange(header: string | null, size: number): ByteRange | 'unsatisfiable' | undefined {
-  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '')
-  if (!match || (!match[1] && !match[2])) return undefined
-  const start = match[1] ? Number(match[1]) : Math.max(0, size - Number(match[2]))
-  const end = match[1] && match[2] ? Math.min(Number(match[2]), size - 1) : size - 1
-  if (match[1] && match[2] && Number(match[2]) < start) return undefined
-  return start >= size ? 'unsatisfiable' : { start, end }
-}
-
 const ROUTES: [RegExp, string][] = [
   [/^\/(login|dashboard)?$/, ''],
   [/^\/api\/(scan|books|metrics|health|health\/deep|auth\/(session|signin|csrf|signout|providers))$/, ''],

@@ -33,9 +33,7 @@ export default async function Dashboard() {
         <tbody>
           {recent.map((row) => (
             <tr key={String(row.id)}>
-              <td>{row.student.name}</td>
-              <td>{row.session.name}</td>
-              <td>{row.markedAt.toLocaleTimeString('en-GB')}</td>
+              <td>{row.student.name}</td><td>{row.session.name}</td><td>{row.markedAt.toLocaleTimeString('en-GB')}</td>
             </tr>
           ))}
         </tbody>
