@@ -459,6 +459,11 @@ drifted:
   returned: always
   type: bool
   sample: false
+replaced:
+  description: Whether containers of the service were replaced by new ones, or would have been in check mode.
+  returned: always
+  type: bool
+  sample: false
 reloaded:
   description: Whether containers were sent O(reload_signal), or would have been in check mode.
   returned: always

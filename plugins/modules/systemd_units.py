@@ -37,7 +37,9 @@ options:
         description: Whether it starts at boot. Omit it for units without an install section.
         type: bool
       state:
-        description: Whether it runs now. V(any) leaves that to others, as for the service of a timer.
+        description:
+          - Whether it runs now. V(any) leaves that to others, as for the service of a timer.
+          - A unit that systemd skips, since a condition in it is not met on this host, counts as started.
         type: str
         choices: [started, stopped, any]
         default: any

@@ -86,6 +86,7 @@ class Plan:
     app: App
     health: Mapping[str, Health]
     sticky: bool
+    swap: int
     memory_proof: MemoryProof
     connection_budget: ConnectionBudget
     host_budget: HostBudget
@@ -103,6 +104,7 @@ class Plan:
             "app": asdict(self.app),
             "health": {name: asdict(health) for name, health in self.health.items()},
             "edge": {"sticky": self.sticky},
+            "swap": self.swap,
             "memory_proof": self.memory_proof.as_dict(),
             "connection_budget": self.connection_budget.as_dict(),
             "host_budget": self.host_budget.as_dict(),

@@ -265,6 +265,7 @@ def build(request: Request) -> tuple[Plan, tuple[Problem, ...]]:
             for name, health in profile.health.items()
         },
         sticky=bool(section(request.overrides, "edge").get("sticky", profile.sticky)),
+        swap=profile.swap,
         memory_proof=proof,
         connection_budget=connections(most),
         host_budget=host,

@@ -34,7 +34,8 @@ class Profile:
     parts decides alone. ``postgres_share``: of a host with more than the
     minimum, the database's part grows with it. ``sorts`` and ``hashes``: nodes of
     a query that are assumed to use work_mem at the same moment; a hash may take
-    hash_mem_multiplier times as much.
+    hash_mem_multiplier times as much. ``swap``: bytes that the host shall have;
+    the memory proof does not count on them.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Profile:
     max_client_conn: int | None = None
     uv_threadpool_size: int | None = None
     sticky: bool = False
+    swap: int = 0
     health: Mapping[str, Health] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -245,6 +247,7 @@ STORIES = Profile(
     page_cache_least=0,
     replicas=1,
     max_replicas=3,  # S50
+    swap=1 * GB,  # S18: the engine lets a container swap out as much as its memory limit, where there is swap
     health=_SHORT_HEALTH,
     notes=(
         (

@@ -86,6 +86,7 @@ class Run:
             "changes": changed_options(changes),
             "diff": diff if changes else {"before": {}, "after": {}},
             "drifted": False,
+            "replaced": False,
             "service": None,
             "containers": [],
             "reloaded": False,
@@ -101,7 +102,7 @@ class Run:
         service = self.engine.service(wanted.name)
         network_ids = self.engine.networks()
         if service is None:
-            return Plan(wanted, None, network_ids, changes_between(None, wanted.values))
+            return Plan(wanted, None, network_ids, changes_between(None, wanted.values), creates=True)
         actual = actual_values(service["Spec"], _names(network_ids))
         if actual["mode"] != wanted.values["mode"]:
             raise FirstbellError(
@@ -329,6 +330,7 @@ class Plan:
     changes: tuple[Change, ...]
     drifted: bool = False
     wrote: bool = False
+    creates: bool = False
 
     @property
     def new_endpoint(self) -> bool:
@@ -347,9 +349,9 @@ class Plan:
 
     @property
     def replaces_tasks(self) -> bool:
-        """Whether the engine will start new containers."""
+        """Whether the engine puts new containers in the place of others."""
         kept = {"labels", "replicas", "update", "rollback", "constraints", "update_status"}
-        return any(change.option not in kept for change in self.changes)
+        return not self.creates and any(change.option not in kept for change in self.changes)
 
     def result(self) -> dict[str, Any]:
         values: Canonical = self.wanted.values
@@ -357,6 +359,7 @@ class Plan:
             "changes": changed_options(self.changes),
             "diff": shown_diff(self.changes),
             "drifted": self.drifted,
+            "replaced": self.replaces_tasks,
             "service": {
                 "id": self.service["ID"] if self.service else "",
                 "name": self.wanted.name,

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 
 from .errors import InputError
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]*\.(service|timer|path|socket|mount|target)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]*\.(service|timer|path|socket|mount|swap|target)")
 _ACTIVE = ("active", "activating", "reloading")
 
 
@@ -38,7 +38,10 @@ class Unit:
 
 @dataclass(frozen=True)
 class Found:
-    """A unit as systemd and the disk show it. Times are seconds since 1970."""
+    """A unit as systemd and the disk show it. Times are seconds since 1970.
+
+    ``skipped_at``: when systemd found a condition of the unit not to be met; 0 where that is not so.
+    """
 
     content: str | None
     modified_at: float = 0.0
@@ -46,6 +49,7 @@ class Found:
     enabled: bool = False
     active_state: str = "inactive"
     active_since: float = 0.0
+    skipped_at: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -115,8 +119,9 @@ def _settle(unit: Unit, actual: Found) -> list[Change]:
         steps.append(Change("enable" if unit.enabled else "disable", unit.name))
     active = actual.active_state in _ACTIVE
     outdated = actual.content != unit.content or actual.modified_at > actual.active_since
+    skipped = actual.content == unit.content and actual.skipped_at > actual.modified_at
     if unit.state == "started" and not active:
-        steps.append(Change("start", unit.name))
+        steps += [] if skipped else [Change("start", unit.name)]
     elif unit.state == "started" and outdated:
         steps.append(Change("restart", unit.name))
     elif unit.state == "stopped" and active:

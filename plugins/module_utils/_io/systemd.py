@@ -13,7 +13,9 @@ from .._core.errors import FirstbellError, InputError
 from .._core.systemd_units import Change, Found, Unit, parse_timestamp
 from . import system
 
-_PROPERTIES = "Id,LoadState,NeedDaemonReload,UnitFileState,ActiveState,InactiveExitTimestamp"
+_PROPERTIES = (
+    "Id,LoadState,NeedDaemonReload,UnitFileState,ActiveState,InactiveExitTimestamp,ConditionResult,ConditionTimestamp"
+)
 
 
 def require() -> None:
@@ -40,6 +42,9 @@ def find(units: Iterable[Unit]) -> dict[str, Found]:
             enabled=shown.get("UnitFileState") in ("enabled", "enabled-runtime"),
             active_state=shown.get("ActiveState", "inactive"),
             active_since=parse_timestamp(shown.get("InactiveExitTimestamp", "")),
+            skipped_at=0.0
+            if shown.get("ConditionResult") == "yes"
+            else parse_timestamp(shown.get("ConditionTimestamp", "")),
         )
     return found
 

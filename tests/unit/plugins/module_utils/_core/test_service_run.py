@@ -326,6 +326,15 @@ def test_new_containers_need_no_reload(engine: FakeEngine) -> None:
     assert (would["changed"], would["reloaded"]) == (True, False)
 
 
+def test_it_says_whether_containers_are_replaced(engine: FakeEngine) -> None:
+    assert not run(engine).present()["replaced"], "there was none before"
+    assert not run(engine).present()["replaced"]
+    assert not run(engine, check=True, labels={"a": "b"}, replicas=2).present()["replaced"]
+    for check in (True, False):
+        assert run(engine, check=check, limits={"memory": "64MB"}).present()["replaced"]
+    assert not run(engine).absent()["replaced"]
+
+
 def test_mode_cannot_change(engine: FakeEngine) -> None:
     run(engine).present()
     with pytest.raises(FirstbellError, match="state: absent"):

@@ -34,6 +34,10 @@ def steps(unit: Unit, found: Found) -> list[str]:
         # An earlier run was killed after it had written the file, and before it acted.
         (Found(TEXT, 300, True, True, "active", 200), ["reload", "restart"]),
         (Found(TEXT, 300, False, True, "active", 200), ["restart"]),
+        # A condition of the unit is not met here: of this file, or of the one before.
+        (Found(TEXT, 100, False, True, "inactive", 0, skipped_at=200), []),
+        (Found(TEXT, 300, False, True, "inactive", 0, skipped_at=200), ["start"]),
+        (Found("old", 100, False, True, "inactive", 0, skipped_at=200), ["write", "reload", "start"]),
     ],
 )
 def test_steps_follow_from_the_state(found: Found, expected: list[str]) -> None:
