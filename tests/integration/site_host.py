@@ -111,7 +111,7 @@ def hosts(names: Sequence[str], group: str = "firstbell") -> str:
     connection = {
         "ansible_user": "root",
         "ansible_ssh_private_key_file": str(ROOT / ".sandbox" / "id_ed25519"),
-        "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts} -o StrictHostKeyChecking=yes",
+        "ansible_ssh_common_args": f"-o 'UserKnownHostsFile=\"{known_hosts}\"' -o StrictHostKeyChecking=yes",
     }
     return yaml.safe_dump({group: {"hosts": entries, "vars": connection}})
 
