@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Send GET and POST over kept connections for some seconds; fail if one was not answered with 200."""
+"""Send requests of some methods over kept connections for some seconds; fail if one was not answered with 200."""
 
 import collections
 import http.client
@@ -24,9 +24,8 @@ class Connection(http.client.HTTPSConnection):
         self.sock = self._context.wrap_socket(plain, server_hostname=self.host)
 
 
-def client(number, connect, until, seen):
+def client(method, connect, until, seen):
     connection = connect()
-    method = "POST" if number % 3 == 0 else "GET"
     while time.monotonic() < until:
         try:
             connection.request(method, "/page", body=b"x=1" if method == "POST" else None)
@@ -40,12 +39,16 @@ def client(number, connect, until, seen):
 
 
 def main():
-    address, domain, authority, seconds = sys.argv[1:]
+    address, domain, authority, seconds, methods = sys.argv[1:]
+    methods = methods.split(",")
     context = ssl.create_default_context(cafile=authority)
     until = time.monotonic() + float(seconds)
     seen = collections.Counter()
     threads = [
-        threading.Thread(target=client, args=(n, lambda: Connection(address, domain, context), until, seen))
+        threading.Thread(
+            target=client,
+            args=(methods[n % len(methods)], lambda: Connection(address, domain, context), until, seen),
+        )
         for n in range(THREADS)
     ]
     for thread in threads:
@@ -53,7 +56,7 @@ def main():
     for thread in threads:
         thread.join()
     sys.stdout.write(json.dumps(seen))
-    sys.exit(0 if set(seen) == {"GET 200", "POST 200"} else 1)
+    sys.exit(0 if set(seen) == {f"{method} 200" for method in methods} else 1)
 
 
 main()

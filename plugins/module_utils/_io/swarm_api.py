@@ -79,10 +79,24 @@ def make_swarm(settings: Settings, advertise: str, listen: str, pool: str, subne
 
 
 def join_swarm(token: str, addresses: Sequence[str], advertise: str, listen: str) -> None:
-    """Become a node of a swarm that exists."""
+    """Become a node of a swarm that exists.
+
+    The engine gives up after 20 s, and goes on trying in the background.
+    """
     body = {"JoinToken": token, "RemoteAddrs": list(addresses), "AdvertiseAddr": advertise, "ListenAddr": listen}
-    call("POST", "/swarm/join", body, timeout=_JOIN_SECONDS + 30)
-    wait_until(lambda: call("GET", "/info")["Swarm"]["LocalNodeState"] == "active", "joining", _JOIN_SECONDS)
+    try:
+        call("POST", "/swarm/join", body, timeout=_JOIN_SECONDS + 30)
+    except EngineError as error:
+        if "Timeout was reached" not in str(error):
+            raise
+    try:
+        wait_until(lambda: call("GET", "/info")["Swarm"]["LocalNodeState"] == "active", "joining", _JOIN_SECONDS)
+    except EngineError as error:
+        raise EngineError(
+            f"{error}. See that this host reaches a manager ({', '.join(addresses)}) from the address {advertise}, "
+            "which the managers' firewalls admit: 2377/tcp, 7946/tcp, 7946/udp and 4789/udp; then run again. "
+            "The engine's own words: journalctl --unit docker"
+        ) from None
 
 
 def update_settings(settings: Settings) -> None:
