@@ -18,7 +18,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_VAULT_PASSWORD_FILE := $(CURDIR)/.vault_password
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev secrets sandbox sandbox-remove site check demo test engine lint unit molecule clean
+.PHONY: help setup setup-dev secrets sandbox sandbox-remove site deploy rollback check demo test engine lint unit molecule clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ sandbox-remove: setup ## remove the virtual hosts of the inventory
 
 site: setup ## build the stack on the hosts of the inventory
 	$(PLAYBOOK) playbooks/site.yml
+
+deploy: setup ## roll out a new version of the application, and nothing else
+	$(PLAYBOOK) playbooks/deploy.yml
+
+rollback: setup ## go back to the version before
+	$(PLAYBOOK) playbooks/rollback.yml
 
 check: setup ## show what `make site` would change
 	$(PLAYBOOK) playbooks/site.yml --check --diff

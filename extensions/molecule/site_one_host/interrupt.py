@@ -19,11 +19,8 @@ from pathlib import Path
 #: Task, seconds after its start, signal: in each of them something is half done.
 MOMENTS = (
     ("docker : Install Debian's engine", 3.0, signal.SIGKILL),
-    ("swarm : Have a swarm and its networks", 0.7, signal.SIGKILL),
     ("images : Make the images", 4.0, signal.SIGINT),
-    ("images : Make the images", 12.0, signal.SIGKILL),
     ("postgres : Run PostgreSQL", 1.0, signal.SIGKILL),
-    ("postgres : Assure the database", 0.3, signal.SIGINT),
     ("app : Apply the image's Prisma migrations", 1.0, signal.SIGKILL),
     ("app : Roll out the application", 1.5, signal.SIGKILL),
     ("edge : Run nginx", 0.5, signal.SIGKILL),
