@@ -29,7 +29,7 @@ except ImportError as error:
 
 # The argument spec that belongs to the doc fragment firstbell.stack.postgres.
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "login_db": {"type": "str", "required": True},
+    "login_db": {"type": "str", "default": "postgres"},
     "login_host": {"type": "str", "default": ""},
     "login_unix_socket": {"type": "str", "default": ""},
     "login_port": {"type": "int", "default": 5432},
@@ -41,7 +41,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "default": "prefer",
         "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
     },
-    "ca_cert": {"type": "path"},
+    "ca_cert": {"type": "path", "aliases": ["ssl_rootcert"]},
+    "ssl_cert": {"type": "path"},
+    "ssl_key": {"type": "path", "no_log": False},
     "connect_timeout": {"type": "str", "default": "10s"},
 }
 MUTUALLY_EXCLUSIVE = [("login_host", "login_unix_socket")]
@@ -129,6 +131,8 @@ def connect(
         "dbname": params["login_db"],
         "sslmode": params["ssl_mode"],
         "sslrootcert": params["ca_cert"],
+        "sslcert": params["ssl_cert"],
+        "sslkey": params["ssl_key"],
         "connect_timeout": max(2, round(parse_duration(params["connect_timeout"], "connect_timeout"))),
         "application_name": application,
         "client_encoding": "utf8",
