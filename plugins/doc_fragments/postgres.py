@@ -61,7 +61,7 @@ options:
     default: 10s
 attributes:
   action_group:
-    description: The options of the connection can be given once, as C(module_defaults) of C(group/firstbell.stack.postgres).
+    description: Options can be given once for all modules, as C(module_defaults) of C(group/firstbell.stack.postgres).
     support: full
     membership: [firstbell.stack.postgres]
 requirements:

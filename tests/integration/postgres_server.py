@@ -41,7 +41,12 @@ IMAGE_VARIABLE = "FIRSTBELL_TEST_POSTGRES_IMAGE"
 UID = 1001
 START_TIMEOUT = 60
 # A test server may forget everything at a crash; shared memory stays small beside others.
-OPTIONS = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=40"]
+# They stand in its file, so that its command line is free.
+SETTINGS = """
+fsync = off
+shared_buffers = 32MB
+max_connections = 40
+"""
 
 
 @dataclass(frozen=True)
@@ -159,6 +164,7 @@ def _container(directory: pathlib.Path, image: str, network: str) -> Iterator[Se
     data, socket = f"{directory}/data", f"{directory}/socket"
     initdb = ["--entrypoint", f"{bindir}/initdb", image, "-D", data, "-U", "postgres", "-A", "trust", "-N"]
     _run("docker", "run", "--rm", *common, *initdb, "-E", "UTF8", "--locale=C.UTF-8")
+    _configure(directory / "data", "" if network == "none" else "*")
 
     def alive() -> str:
         state = _run("docker", "inspect", "-f", "{{.State.Running}}", container).strip()
@@ -170,7 +176,7 @@ def _container(directory: pathlib.Path, image: str, network: str) -> Iterator[Se
         with contextlib.suppress(RuntimeError):
             _run("docker", "rm", "-f", "-v", container)
         variables = [f"--env={name}={value}" for name, value in (environment or {}).items()]
-        postgres = ["--entrypoint", f"{bindir}/postgres", image, "-D", data, "-k", socket, *OPTIONS, *options]
+        postgres = ["--entrypoint", f"{bindir}/postgres", image, "-D", data, "-k", socket, *options]
         _run("docker", "run", "-d", "--name", container, "--stop-signal", "INT", *variables, *common, *postgres)
         _wait(Server(socket, directory / "data", launch), alive)
 
@@ -196,6 +202,7 @@ def _local(directory: pathlib.Path, _image: str, _network: str) -> Iterator[Serv
     )
     data, log = directory / "data", directory / "log"
     _run(str(bindir / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", **who)
+    _configure(data, "")
     running: list[subprocess.Popen[bytes]] = []
 
     def alive() -> str:
@@ -210,7 +217,7 @@ def _local(directory: pathlib.Path, _image: str, _network: str) -> Iterator[Serv
     def launch(options: tuple[str, ...] = (), environment: dict[str, str] | None = None) -> None:
         stop()
         with log.open("wb") as output:
-            command = [bindir / "postgres", "-D", data, "-k", directory, *OPTIONS, *options]
+            command = [bindir / "postgres", "-D", data, "-k", directory, *options]
             variables = {**os.environ, **(environment or {})}
             running.append(subprocess.Popen(command, stdout=output, stderr=output, cwd=directory, env=variables, **who))
         _wait(Server(str(directory), data, launch), alive)
@@ -220,6 +227,11 @@ def _local(directory: pathlib.Path, _image: str, _network: str) -> Iterator[Serv
         yield Server(str(directory), data, launch)
     finally:
         stop()
+
+
+def _configure(data: pathlib.Path, addresses: str) -> None:
+    with (data / "postgresql.conf").open("a", encoding="utf-8") as conf:
+        conf.write(f"{SETTINGS}listen_addresses = '{addresses}'\n")
 
 
 def _ordinary_user() -> pwd.struct_passwd | None:

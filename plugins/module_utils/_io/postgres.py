@@ -158,9 +158,13 @@ def connect(
     return session
 
 
-def compose(query: str, **identifiers: tuple[str, ...]) -> Any:
-    """The query with each ``{name}`` replaced by an identifier, quoted: ``("public", "t")`` is ``"public"."t"``."""
-    return sql.SQL(query).format(**{name: sql.Identifier(*parts) for name, parts in identifiers.items()})
+def compose(query: str, literals: Sequence[str] = (), **identifiers: tuple[str, ...]) -> Any:
+    """The query with each ``{name}`` replaced by an identifier, quoted: ``("public", "t")`` is ``"public"."t"``.
+
+    ``{literals}`` stands for the constants, with commas between them.
+    """
+    parts = {name: sql.Identifier(*identifier) for name, identifier in identifiers.items()}
+    return sql.SQL(query).format(literals=sql.SQL(", ").join(map(sql.Literal, literals)), **parts)
 
 
 def milliseconds(duration: object, name: str) -> str:
