@@ -345,7 +345,7 @@ from typing import Any
 
 from ..module_utils import _shell
 from ..module_utils._core import pg_findings, pg_plan
-from ..module_utils._core.errors import InputError
+from ..module_utils._core.errors import FirstbellError, InputError
 from ..module_utils._core.pg_plan import Method
 from ..module_utils._core.units import parse_duration
 from ..module_utils._io import pg_members, postgres
@@ -422,7 +422,11 @@ def _apply(params: dict[str, Any], context: _shell.Context) -> Mapping[str, Any]
     if not plan.changes:
         result = {**pg_members.report(before, findings), **told}
     else:
-        reloaded = io.apply(plan, before, means)
+        try:
+            reloaded = io.apply(plan, before, means)
+        except FirstbellError as error:
+            partial = {**pg_members.report(before, findings), **getattr(error, "result", {})}
+            raise io.SettingsError(str(error), partial) from None
         with means.connect() as session:
             after = io.look(session, params["settings"])
         result = {**pg_members.report(after, after.findings), **told, "reloaded": reloaded}

@@ -43,6 +43,8 @@ START_TIMEOUT = 60
 # A test server may forget everything at a crash; shared memory stays small beside others.
 # They stand in its file, so that its command line is free.
 SETTINGS = """
+listen_addresses = '{addresses}'
+unix_socket_directories = '{socket}'
 fsync = off
 shared_buffers = 32MB
 max_connections = 40
@@ -164,7 +166,7 @@ def _container(directory: pathlib.Path, image: str, network: str) -> Iterator[Se
     data, socket = f"{directory}/data", f"{directory}/socket"
     initdb = ["--entrypoint", f"{bindir}/initdb", image, "-D", data, "-U", "postgres", "-A", "trust", "-N"]
     _run("docker", "run", "--rm", *common, *initdb, "-E", "UTF8", "--locale=C.UTF-8")
-    _configure(directory / "data", "" if network == "none" else "*")
+    _configure(directory / "data", socket, "" if network == "none" else "*")
 
     def alive() -> str:
         state = _run("docker", "inspect", "-f", "{{.State.Running}}", container).strip()
@@ -176,7 +178,7 @@ def _container(directory: pathlib.Path, image: str, network: str) -> Iterator[Se
         with contextlib.suppress(RuntimeError):
             _run("docker", "rm", "-f", "-v", container)
         variables = [f"--env={name}={value}" for name, value in (environment or {}).items()]
-        postgres = ["--entrypoint", f"{bindir}/postgres", image, "-D", data, "-k", socket, *options]
+        postgres = ["--entrypoint", f"{bindir}/postgres", image, "-D", data, *options]
         _run("docker", "run", "-d", "--name", container, "--stop-signal", "INT", *variables, *common, *postgres)
         _wait(Server(socket, directory / "data", launch), alive)
 
@@ -202,7 +204,7 @@ def _local(directory: pathlib.Path, _image: str, _network: str) -> Iterator[Serv
     )
     data, log = directory / "data", directory / "log"
     _run(str(bindir / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", **who)
-    _configure(data, "")
+    _configure(data, str(directory), "")
     running: list[subprocess.Popen[bytes]] = []
 
     def alive() -> str:
@@ -217,7 +219,7 @@ def _local(directory: pathlib.Path, _image: str, _network: str) -> Iterator[Serv
     def launch(options: tuple[str, ...] = (), environment: dict[str, str] | None = None) -> None:
         stop()
         with log.open("wb") as output:
-            command = [bindir / "postgres", "-D", data, "-k", directory, *options]
+            command = [bindir / "postgres", "-D", data, *options]
             variables = {**os.environ, **(environment or {})}
             running.append(subprocess.Popen(command, stdout=output, stderr=output, cwd=directory, env=variables, **who))
         _wait(Server(str(directory), data, launch), alive)
@@ -229,9 +231,9 @@ def _local(directory: pathlib.Path, _image: str, _network: str) -> Iterator[Serv
         stop()
 
 
-def _configure(data: pathlib.Path, addresses: str) -> None:
+def _configure(data: pathlib.Path, socket: str, addresses: str) -> None:
     with (data / "postgresql.conf").open("a", encoding="utf-8") as conf:
-        conf.write(f"{SETTINGS}listen_addresses = '{addresses}'\n")
+        conf.write(SETTINGS.format(socket=socket, addresses=addresses))
 
 
 def _ordinary_user() -> pwd.struct_passwd | None:

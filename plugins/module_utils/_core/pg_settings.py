@@ -172,15 +172,13 @@ def judge(wanted: Wanted, state: State, custom: str | None = None) -> Verdict:
         written = wanted.is_met_by(entry.setting)
         # The server has taken this line and shows what it has computed from it, as for wal_buffers = -1.
         in_force = in_force or (written and entry.applied and parameter.context == "postmaster")
-    elif state.entries is None:
-        written = in_force and not parameter.pending_restart
-    elif source == "configuration file":
+    elif source == "configuration file" and state.entries is not None:
         # Its line was taken out, and the server has not read the files since.
         written = wanted.is_met_by(parameter.boot_val)
     else:
         computed = bool(set(wanted.values) & set(_AUTOMATIC_VALUES)) and wanted.is_met_by(parameter.boot_val)
         in_force = in_force or (computed and source in ("default", "override"))
-        written = in_force
+        written = in_force and not (parameter.pending_restart and state.entries is None)
     return Verdict(wanted, text, source, in_force, entry, written)
 
 

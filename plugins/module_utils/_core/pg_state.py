@@ -16,7 +16,7 @@ from .pg_values import Parameter, Value, parse, shown_as
 
 AUTO_FILE = "postgresql.auto.conf"
 #: Sources that belong to the session which looks, and hide what holds for everybody.
-_OF_A_SESSION = frozenset(("database", "user", "database user", "client", "session", "interactive", "test"))
+_OF_A_SESSION = frozenset(("global", "database", "user", "database user", "client", "session", "interactive", "test"))
 #: What pg_file_settings says both of a value that the server refuses and of one that waits for a restart.
 NOT_APPLIED = "setting could not be applied"
 #: The server's older names (map_old_guc_names).

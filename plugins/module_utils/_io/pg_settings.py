@@ -55,6 +55,8 @@ _REFUSED_MAPPINGS = """
 SELECT current_setting('ident_file') AS file, line_number AS line, 'pg_ident.conf' AS name, error
 FROM pg_catalog.pg_ident_file_mappings WHERE error IS NOT NULL
 """
+# As a number: in which style a time is written is a setting, too.
+_LOADED_AT = "extract(epoch FROM pg_catalog.pg_conf_load_time())::float8 AS loaded_at"
 _IDENT_SINCE = 150000
 _NO_PRIVILEGE = "42501"
 _POLL = 0.02
@@ -75,14 +77,12 @@ class Look:
     state: State
     verdicts: tuple[Verdict, ...]
     findings: tuple[PgFinding, ...]
-    loaded_at: Any
+    loaded_at: float
 
 
 def look(session: Session, settings: dict[str, Any]) -> Look:
     """Compare the wanted settings with the server."""
-    (facts,) = session.query(
-        "SELECT current_setting('server_version_num')::int AS version, pg_catalog.pg_conf_load_time() AS loaded_at"
-    )
+    (facts,) = session.query(f"SELECT current_setting('server_version_num')::int AS version, {_LOADED_AT}")
     state = _state(session, int(facts["version"]))
     wanted, findings = resolve(settings, state)
     spelled: dict[str, str] = {}
@@ -330,20 +330,21 @@ def _check_file(session: Session, before: State, method: Method) -> None:
         )
 
 
-def _wait_for_reload(loaded_at: Any, means: Means) -> None:
+def _wait_for_reload(loaded_at: float, means: Means) -> None:
     """Until a new session has a later time: it inherits what the server has read."""
     deadline = time.monotonic() + means.reload_timeout
     pause = _POLL
     while True:
         with means.connect() as session:
-            (row,) = session.query("SELECT pg_catalog.pg_conf_load_time() AS loaded_at")
+            (row,) = session.query(f"SELECT {_LOADED_AT}")
             if row["loaded_at"] > loaded_at:
                 return
             if time.monotonic() > deadline:
                 errors = list(file_errors(_state(session, 0)))
                 reason = unmet(errors, "its files have errors:") if errors else "see its log"
                 raise SettingsError(
-                    f"the server has not read its files again within {means.reload_timeout:g} seconds; {reason}"
+                    f"the server has not read its files again within {means.reload_timeout:g} seconds; {reason}",
+                    {"changed": True},
                 )
         time.sleep(pause)
         pause = min(pause * 2, 0.5)
