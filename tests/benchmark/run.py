@@ -38,21 +38,27 @@ def topics() -> list[str]:
 def play(topic: str, server: postgres_server.Server) -> dict[str, Any]:
     """What ansible-playbook says of its rounds."""
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", str(HERE / "playbook.yml")]
-    variables = {"topic": topic, "rounds": ROUNDS + 1, "socket": server.socket, "port": server.port}
+    variables = {"topic": topic, "rounds": ROUNDS + 1, "server_socket": server.socket}
     environment = {
         **os.environ,
         "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".collections"),
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-        "ANSIBLE_CALLBACKS_ENABLED": "",
+        "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.json",
     }
     done = subprocess.run(
         [*command, "-e", json.dumps(variables)], env=environment, cwd=ROOT, capture_output=True, text=True, check=False
     )
     start = done.stdout.find("{\n")
-    if done.returncode or start < 0:
-        sys.exit(f"{topic}: ansible-playbook ended with {done.returncode}\n{done.stdout[-4000:]}{done.stderr}")
+    if start < 0:
+        sys.exit(f"{topic}: ansible-playbook ended with {done.returncode}\n{done.stdout}{done.stderr}")
     result: dict[str, Any] = json.loads(done.stdout[start:])
+    tasks = [task for one in result["plays"] for task in one["tasks"]]
+    failed = [
+        (task["task"]["name"], said["msg"]) for task in tasks for said in task["hosts"].values() if said.get("failed")
+    ]
+    if done.returncode or failed:
+        sys.exit(f"{topic}: ansible-playbook ended with {done.returncode}: {failed}")
     return result
 
 

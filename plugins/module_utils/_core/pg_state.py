@@ -120,11 +120,9 @@ class State:
     def server_wide(self, parameter: Parameter) -> tuple[str, str]:
         """The value for a session without settings of its own, and its source."""
         if parameter.source not in _OF_A_SESSION:
-            text = parameter.setting
-            entry = self.winner(parameter.name)
-            if text == "(disabled)" and parameter.name == "archive_command":
-                # Shown in place of the value while archive_mode is off.
-                text = entry.setting if entry else parameter.boot_val
+            # What is shown may be another thing: archive_command while archiving is off, or tcp_keepalives_count,
+            # which is that of the connection that looks. What RESET would bring is the value itself.
+            text = parameter.setting if parameter.context == "internal" else parameter.reset_val
             return text, parameter.source
         if parameter.name.lower() in self.command_line:
             return self.command_line[parameter.name.lower()], "command line"
