@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,7 +18,8 @@ from typing import Any
 
 import pytest
 
-from integration.harness import ModuleFailedError, run_module
+from integration import postgres_images, postgres_server
+from integration.harness import COLLECTIONS, ModuleFailedError, run_module
 from integration.postgres_server import Server
 
 WANTED = {
@@ -533,3 +538,91 @@ def test_members(target: Target, postgres: Server) -> None:
         target.reload()
         assert target.run({"work_mem": "4MB"}, **more)["findings"] == []
     assert "can only be checked" in target.fail({"work_mem": "4MB"}, members=members, mode="apply")["msg"]
+
+
+def test_over_tls(tmp_path: Path) -> None:
+    with postgres_server.running(postgres_server.DEPLOYED, network="bridge") as server:
+        key, certificate = server.data / "server.key", server.data / "server.crt"
+        make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]
+        make += ["-addext", f"subjectAltName=IP:{server.address}", "-keyout", str(key), "-out", str(certificate)]
+        subprocess.run(make, check=True, capture_output=True)
+        owner = server.data.stat()
+        for path in (key, certificate):
+            os.chown(path, owner.st_uid, owner.st_gid)
+            path.chmod(0o600)
+        with (server.data / "pg_hba.conf").open("a", encoding="utf-8") as hba:
+            hba.write("hostssl all all all scram-sha-256\n")
+        target = Target(server)
+        target.sql("ALTER ROLE postgres PASSWORD 'secret-of-the-test'")
+        target.apply({"ssl": True})
+        authority = tmp_path / "ca.crt"
+        authority.write_bytes(certificate.read_bytes())
+        login = {
+            "login_host": server.address,
+            "login_password": "secret-of-the-test",
+            "ssl_mode": "verify-full",
+            "ca_cert": str(authority),
+        }
+        assert run_module("pg_settings", {**login, "settings": {"ssl": "yes"}})["findings"] == []
+        assert run_module("pg_settings", {**login, "settings": {"jit": False}, "mode": "apply"})["changed"] is True
+        with pytest.raises(ModuleFailedError, match="cannot log in"):
+            run_module("pg_settings", {**login, "login_password": "wrong", "settings": {}})
+
+
+def test_pgbouncer() -> None:
+    image = postgres_images.image(postgres_server.DEPLOYED)
+    # Below the directory of all: the pool runs as another user.
+    with tempfile.TemporaryDirectory(prefix="firstbell-pgbouncer-") as name:
+        directory = Path(name)
+        directory.chmod(0o777)
+        (directory / "users").write_text('"stats" ""\n', encoding="utf-8")
+        (directory / "pgbouncer.ini").write_text(
+            f"[databases]\n* = host={name}\n[pgbouncer]\nunix_socket_dir = {name}\nauth_type = trust\n"
+            f"auth_file = {name}/users\nstats_users = stats\npool_mode = transaction\nquery_wait_timeout = 15\n"
+            "ignore_startup_parameters = extra_float_digits, options\nlog_connections = 0\n",
+            encoding="utf-8",
+        )
+        container = directory.name
+        command = ["docker", "run", "-d", "--name", container, "--network", "none", "--user", "1001:1001"]
+        command += ["-v", f"{name}:{name}", "--entrypoint", "/usr/sbin/pgbouncer", image, f"{name}/pgbouncer.ini"]
+        subprocess.run(command, check=True, capture_output=True)
+        try:
+            deadline = time.monotonic() + 30
+            while not (directory / ".s.PGSQL.6432").exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            login = {"server": "pgbouncer", "login_unix_socket": name, "login_port": 6432, "login_user": "stats"}
+            good = {
+                "pool_mode": "transaction",
+                "query_wait_timeout": 15,
+                "log_connections": False,
+                "ignore_startup_parameters": ["extra_float_digits", "options"],
+                "default_pool_size": "20",
+            }
+            found = run_module("pg_settings", {**login, "settings": good})
+            assert (found["findings"], found["changed"]) == ([], False)
+            bad = {"pool_mode": "session", "listen_port": 5433, "default_pool_sise": 1, "query_wait_timeout": "15s"}
+            with pytest.raises(ModuleFailedError) as raised:
+                run_module("pg_settings", {**login, "settings": bad})
+            assert kinds(raised.value.result) == [
+                ("unknown", "default_pool_sise"),
+                ("invalid", "query_wait_timeout"),
+                ("differs", "pool_mode"),
+                ("pending_restart", "listen_port"),
+            ]
+            with pytest.raises(ModuleFailedError, match="can only be checked"):
+                run_module("pg_settings", {**login, "settings": good, "mode": "apply"})
+        finally:
+            subprocess.run(["docker", "rm", "-f", container], check=True, capture_output=True)
+
+
+def test_a_missing_library_is_named(tmp_path: Path) -> None:
+    (tmp_path / "psycopg.py").write_text("raise ImportError('not here')\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "ansible_collections.firstbell.stack.plugins.modules.pg_settings"],
+        input=json.dumps({"ANSIBLE_MODULE_ARGS": {"settings": {}}}),
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{COLLECTIONS}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "python3-psycopg" in json.loads(done.stdout)["msg"]

@@ -47,9 +47,10 @@ CROSS JOIN LATERAL unnest(setconfig) AS entry
 WHERE (setrole = 0 OR rolname IS NOT NULL) AND (setdatabase = 0 OR datname IS NOT NULL)
 ORDER BY role, database
 """
+# A line that only cannot match, such as hostssl without TLS, is no error for the server.
 _REFUSED_LINES = """
 SELECT current_setting('hba_file') AS file, line_number AS line, 'pg_hba.conf' AS name, error
-FROM pg_catalog.pg_hba_file_rules WHERE error IS NOT NULL
+FROM pg_catalog.pg_hba_file_rules WHERE error NOT LIKE '%cannot match because%'
 """
 _REFUSED_MAPPINGS = """
 SELECT current_setting('ident_file') AS file, line_number AS line, 'pg_ident.conf' AS name, error
