@@ -10,9 +10,8 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   login_db:
-    description: Name of the database to connect to.
+    description: Name of the database to connect to; V(postgres) where none is given.
     type: str
-    default: postgres
   login_host:
     description:
       - Host of the server.

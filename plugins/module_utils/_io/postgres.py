@@ -29,7 +29,7 @@ except ImportError as error:
 
 # The argument spec that belongs to the doc fragment firstbell.stack.postgres.
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "login_db": {"type": "str", "default": "postgres"},
+    "login_db": {"type": "str"},
     "login_host": {"type": "str", "default": ""},
     "login_unix_socket": {"type": "str", "default": ""},
     "login_port": {"type": "int", "default": 5432},
@@ -123,12 +123,13 @@ def connect(
             f"the Python library psycopg 3 is missing on this host ({MISSING}): install the package python3-psycopg"
         )
     host = params["login_unix_socket"] or params["login_host"]
+    database = params["login_db"] or "postgres"
     options = {
         "host": host,
         "port": params["login_port"],
         "user": params["login_user"],
         "password": params["login_password"],
-        "dbname": params["login_db"],
+        "dbname": database,
         "sslmode": params["ssl_mode"],
         "sslrootcert": params["ca_cert"],
         "sslcert": params["ssl_cert"],
@@ -137,7 +138,7 @@ def connect(
         "application_name": application,
         "client_encoding": "utf8",
     }
-    where = f"PostgreSQL at {host or 'the local socket'}, port {params['login_port']}, database {params['login_db']}"
+    where = f"PostgreSQL at {host or 'the local socket'}, port {params['login_port']}, database {database}"
     try:
         connection = psycopg.connect(
             **{name: value for name, value in options.items() if value not in (None, "")},

@@ -281,7 +281,7 @@ def applied(made: pg_plan.Plan, state: State) -> State:
     return replace(after, parameters=parameters)
 
 
-SIZES = st.integers(64, 10**6).flatmap(lambda size: st.sampled_from([size, str(size), f"{size}kB", f" {size} MB"]))
+SIZES = st.integers(128, 10**6).flatmap(lambda size: st.sampled_from([size, str(size), f"{size}kB", f" {size} MB"]))
 WANTED = st.fixed_dictionaries(
     {},
     optional={
