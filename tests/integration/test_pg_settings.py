@@ -432,6 +432,16 @@ def test_a_managed_file(target: Target) -> None:
     assert target.show("work_mem") == "10MB"
 
 
+def test_a_managed_file_that_the_server_sees_under_another_path(deployed: Target, tmp_path: Path) -> None:
+    (tmp_path / "conf.d").symlink_to(deployed.conf_d)
+    more = {"mode": "apply", "method": "file", "path": str(tmp_path / "conf.d" / "ours.conf")}
+    assert "the server does not read" in deployed.fail({"work_mem": "8MB"}, **more)["msg"]
+    more["server_path"] = str(deployed.conf_d / "ours.conf")
+    assert deployed.run({"work_mem": "8MB"}, **more, file_mode="0600", file_group="1001")["changed"] is True
+    assert deployed.run({"work_mem": "8MB"}, **more)["changed"] is False
+    assert deployed.run({"work_mem": "8MB"})["findings"] == []
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -569,8 +579,9 @@ def test_over_tls(tmp_path: Path) -> None:
             run_module("pg_settings", {**login, "login_password": "wrong", "settings": {}})
 
 
-def test_pgbouncer() -> None:
-    image = postgres_images.image(postgres_server.DEPLOYED)
+@pytest.mark.parametrize("major", postgres_server.VERSIONS)
+def test_pgbouncer(major: int) -> None:
+    image = postgres_images.image(major)
     # Below the directory of all: the pool runs as another user.
     with tempfile.TemporaryDirectory(prefix="firstbell-pgbouncer-") as name:
         directory = Path(name)

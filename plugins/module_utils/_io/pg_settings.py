@@ -148,7 +148,9 @@ def _refused_by_server(session: Session, one: Wanted, state: State, spelled: dic
     parameter = one.parameter
     if one.name.lower() in PRELOADED:
         for library in items_of(one.name, one.text):
-            if not _has_library(session, library):
+            # Those that any user may load stand in a folder of their own.
+            local = one.name == "local_preload_libraries" and "/" not in library
+            if not _has_library(session, f"$libdir/plugins/{library}" if local else library):
                 problem = f"there is no library {library} on the server, and it would not start, or let nobody in"
                 yield PgFinding(one.name, problem, "Install its package, or correct the name", "invalid")
         return
