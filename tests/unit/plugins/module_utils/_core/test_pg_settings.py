@@ -159,7 +159,8 @@ def kinds(wanted: dict[str, Any], state: State) -> list[tuple[str, str]]:
         ),
         (
             server(
-                replace(PARAMETERS[0], setting="1024", source="global"), entries=(Entry(CONF, 1, "work_mem", "4MB"),)
+                replace(PARAMETERS[0], setting="1024", reset_val="1024", source="global"),
+                entries=(Entry(CONF, 1, "work_mem", "4MB"),),
             ),
             {"work_mem": "4MB"},
             [],
@@ -338,6 +339,21 @@ def test_writes_go_item_by_item_where_names_are_quoted() -> None:
         ("shared_preload_libraries", ("auto_explain",)),
         ("TimeZone", ("Europe/Berlin",)),
     ]
+
+
+def test_a_line_that_was_not_read_is_a_reason_to_reload() -> None:
+    state = server(entries=(Entry(CONF, 3, "work_mem", "8MB"), Entry(CONF, 4, "shared_buffers", "1GB", False)))
+    for name in ("alter_system", "reload"):
+        assert plan({"work_mem": "8MB"}, state, Method(name)) == pg_plan.Plan(reload=True)
+        assert not plan({"shared_buffers": "1GB"}, state, Method(name)).changes
+
+
+def test_another_spelling_in_the_file_stays() -> None:
+    found = pg_conf.render({"work_mem": "4096kB", "jit": "yes"})
+    state = server(entries=(Entry(OURS, 2, "jit", "yes"), Entry(OURS, 3, "work_mem", "4096kB")))
+    method = Method("file", path=OURS, server_path=OURS)
+    assert not plan({"work_mem": "4MB", "jit": True}, state, method, found).changes
+    assert plan({"work_mem": "5MB", "jit": True}, state, method, found).changes
 
 
 def test_a_file_of_somebody_else() -> None:
