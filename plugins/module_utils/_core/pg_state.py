@@ -129,6 +129,9 @@ class State:
         entry = self.winner(parameter.name)
         if entry is not None:
             return entry.setting, "configuration file"
+        if self.entries is None:
+            # What holds for others cannot be known; the source says that this is the session's.
+            return parameter.reset_val, parameter.source
         return parameter.boot_val, "default"
 
 

@@ -177,6 +177,11 @@ def kinds(wanted: dict[str, Any], state: State) -> list[tuple[str, str]]:
         ),
         # Without a right to see the files.
         (server(from_file("work_mem", "8192"), entries=None), {"work_mem": "8MB"}, []),
+        (
+            server(replace(PARAMETERS[0], reset_val="1024", source="user"), entries=None),
+            {"work_mem": "4MB"},
+            [("differs", "work_mem")],
+        ),
     ],
 )
 def test_findings(state: State, wanted: dict[str, Any], expected: list[tuple[str, str]]) -> None:
