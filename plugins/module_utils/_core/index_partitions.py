@@ -45,14 +45,14 @@ def _partitions(table: Table, catalogue: Catalogue) -> list[Table]:
 
 
 def build_partitions(
-    bound: Bound, table: Table, name: str, top: Index | None, catalogue: Catalogue, taken: set[tuple[str, str]]
+    bound: Bound, table: Table, name: str, top: Index | None, *, catalogue: Catalogue, taken: set[tuple[str, str]]
 ) -> tuple[Step, ...]:
     """The steps from what is there (``top`` is the parent's index, if there is one) to a valid index."""
     steps = [] if top else [build(bound, table, name, only=True)]
     for oid in table.children:
         child = catalogue.tables[oid]
         if child.kind != "f":
-            steps += _partition(bound, child, (table.schema, name), top, catalogue, taken)
+            steps += _partition(bound, child, (table.schema, name), top, catalogue=catalogue, taken=taken)
     return tuple(steps)
 
 
@@ -61,6 +61,7 @@ def _partition(
     child: Table,
     parent: tuple[str, str],
     top: Index | None,
+    *,
     catalogue: Catalogue,
     taken: set[tuple[str, str]],
 ) -> tuple[Step, ...]:
@@ -70,12 +71,12 @@ def _partition(
         if found.valid:
             return () if top and found.parent == top.oid else (attaching,)
         if found.partitioned:
-            return (*build_partitions(bound, child, found.name, found, catalogue, taken), attaching)
+            return (*build_partitions(bound, child, found.name, found, catalogue=catalogue, taken=taken), attaching)
         return (reindex(found, child), attaching)
     name = free_name(f"{child.name}_{bound.wish.name or parent[1]}", child.schema, taken)
     taken.add((child.schema, name))
     made = (
-        build_partitions(bound, child, name, None, catalogue, taken)
+        build_partitions(bound, child, name, None, catalogue=catalogue, taken=taken)
         if child.kind == "p"
         else (build(bound, child, name),)
     )
@@ -93,6 +94,6 @@ def _serving(bound: Bound, child: Table, top: Index | None, catalogue: Catalogue
         and index.live
         and not index.leftover
         and not index.builder
-        and (index.parent == 0 or index.parent == attached)
+        and index.parent in (0, attached)
     ]
     return min(found, key=lambda index: (index.parent == 0, not index.valid, index.name), default=None)

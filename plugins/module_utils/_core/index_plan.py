@@ -16,7 +16,7 @@ from .index_partitions import build_partitions, refusal
 from .index_sql import free_name, identifier, passing_name, shorten
 from .index_steps import Step, alter, build, drop, reindex, rename
 from .index_wishes import Bound
-from .indexes import Catalogue, Index, closest_first, equal_storage, serves
+from .indexes import Catalogue, Index, closest_first, describe, equal_storage, serves
 
 #: Actions that need somebody's decision: nothing is done about them.
 BLOCKED = ("conflict", "duplicates", "building", "impossible")
@@ -134,19 +134,15 @@ def _absent(bound: Bound, catalogue: Catalogue) -> Item:
     wish = bound.wish
     index = catalogue.named(bound.schema, wish.name)
     item = Item(wish.position, "keep", wish.name, "it is not there")
-    if index is None:
-        kind = catalogue.names.get((bound.schema, wish.name))
-        if kind is None:
-            return item
-        return replace(item, action="conflict", reason=f"{identifier(bound.schema, wish.name)} is no index")
+    if index is None and (bound.schema, wish.name) not in catalogue.names:
+        return item
+    refused = _undroppable(index, bound.table.oid if bound.table else None, catalogue)
+    if refused or index is None:
+        return replace(item, action="conflict", reason=refused)
     item = replace(item, table=index.table)
-    if bound.table is not None and index.table != bound.table.oid:
-        return replace(item, action="conflict", reason=f"it is an index of {_table(index.table, catalogue)}")
     if index.builder:
         return replace(item, action="building", reason=_at_work(index))
-    if index.protected:
-        return replace(item, action="conflict", reason=f"it is not dropped: {index.protected}")
-    if not index.live:
+    if not index.live or index.leftover:
         return replace(item, reason="it is among the leftovers")
     return replace(item, action="drop", reason="it is to be absent", steps=(drop(index),))
 
@@ -175,7 +171,7 @@ def _present(bound: Bound, catalogue: Catalogue, taken: set[tuple[str, str]]) ->
 def _build(bound: Bound, name: str, catalogue: Catalogue, taken: set[tuple[str, str]]) -> tuple[Step, ...]:
     assert bound.table is not None  # noqa: S101
     if bound.table.kind == "p":
-        return build_partitions(bound, bound.table, name, None, catalogue, taken)
+        return build_partitions(bound, bound.table, name, None, catalogue=catalogue, taken=taken)
     return (build(bound, bound.table, name),)
 
 
@@ -188,7 +184,7 @@ def _mend(bound: Bound, index: Index, catalogue: Catalogue, taken: set[tuple[str
         return replace(item, action="building", reason=_at_work(index))
     if not index.valid:
         steps = (
-            build_partitions(bound, table, index.name, index, catalogue, taken)
+            build_partitions(bound, table, index.name, index, catalogue=catalogue, taken=taken)
             if index.partitioned
             else (reindex(index, table, wish.tablespace),)
         )
@@ -236,6 +232,8 @@ def _conflict(
     assert table is not None and definition is not None  # noqa: S101, PT018
     reason = _holder(bound, holder, catalogue)
     refused = _undroppable(holder, table.oid, catalogue)
+    if holder is not None and holder.builder:
+        return replace(item, action="building", reason=_at_work(holder))
     if refused or holder is None or not wish.replace:
         hint = refused or "set replace to build the wanted one beside it and then drop it"
         return replace(item, action="conflict", reason=f"{reason}: {hint}")
@@ -258,30 +256,15 @@ def _holder(bound: Bound, holder: Index | None, catalogue: Catalogue) -> str:
         return "the name belongs to something that is no index"
     if holder.table != bound.table.oid:
         return f"the name is that of an index of {_table(holder.table, catalogue)}"
-    return f"an index of that name has another definition: {describe(holder)}"
+    return f"an index of that name has another definition: {describe(holder.definition)}"
 
 
-def describe(index: Index) -> str:
-    """Method, keys and the rest of an index in few words."""
-    made = index.definition
-    keys = ", ".join(
-        key.text + (" DESC" if key.options & 1 else "") + (f" {key.opclass_sql}" if key.parameters else "")
-        for key in made.keys
-    )
-    words = ["unique " if made.unique else "", made.method, f" ({keys})"]
-    words += [f" include ({', '.join(made.include)})"] if made.include else []
-    words += [" nulls not distinct"] if not made.nulls_distinct else []
-    words += [f" where {made.predicate}"] if made.predicate else []
-    return "".join(words) + ("" if index.valid else ", INVALID")
-
-
-def _undroppable(holder: Index | None, table: int, catalogue: Catalogue) -> str:
+def _undroppable(holder: Index | None, table: int | None, catalogue: Catalogue) -> str:
+    """Why an index is not dropped, or nothing; ``table`` is the one that it should belong to, if that is known."""
     if holder is None:
-        return "what is no index is not replaced"
-    if holder.table != table:
-        return f"it is an index of {_table(holder.table, catalogue)} and not replaced"
-    if holder.builder:
-        return _at_work(holder)
+        return "it is no index and not dropped"
+    if table is not None and holder.table != table:
+        return f"it is an index of {_table(holder.table, catalogue)} and not dropped"
     return f"it is not dropped: {holder.protected}" if holder.protected else ""
 
 

@@ -157,12 +157,14 @@ def duplicates(relation: str, keys: Sequence[str], nulls_distinct: bool, where: 
     A row with a NULL among its keys is nobody's duplicate, unless NULLs are not distinct.
     """
     names = [f"k{number}" for number in range(len(keys))]
-    inner = ", ".join(f"{key} AS {name}" for key, name in zip(keys, names))
-    kept = " AND ".join(f"{name} IS NOT NULL" for name in names) if nulls_distinct else "true"
-    texts = ", ".join(f"left({name}::text, 100)" for name in names)
-    return (
-        f"SELECT ARRAY[{texts}] AS sample, count(*) AS copies, count(*) OVER () AS values,"
-        f" sum(count(*)) OVER ()::bigint AS rows"
-        f" FROM (SELECT {inner} FROM {relation}" + (f" WHERE ({where})" if where else "") + f") AS wanted WHERE {kept}"
-        f" GROUP BY {', '.join(names)} HAVING count(*) > 1 ORDER BY count(*) DESC, 1 LIMIT {max(samples, 1)}"
-    )
+    parts = [
+        f"SELECT ARRAY[{', '.join(f'left({name}::text, 100)' for name in names)}] AS sample, count(*) AS copies,",
+        "count(*) OVER () AS values, sum(count(*)) OVER ()::bigint AS rows FROM (SELECT",
+        ", ".join(f"{key} AS {name}" for key, name in zip(keys, names)),
+        f"FROM {relation}",
+        f"WHERE ({where})" if where else "",
+        ") AS wanted WHERE",
+        " AND ".join(f"{name} IS NOT NULL" for name in names) if nulls_distinct else "true",
+        f"GROUP BY {', '.join(names)} HAVING count(*) > 1 ORDER BY count(*) DESC, 1 LIMIT {max(samples, 1)}",
+    ]
+    return " ".join(filter(None, parts))

@@ -192,3 +192,20 @@ def _plain(value: str) -> str:
 def closest_first(indexes: Iterable[Index], name: str) -> list[Index]:
     """Those of the wanted name first, then the valid, then those of constraints, then by name."""
     return sorted(indexes, key=lambda index: (index.name != name, not index.valid, not index.constraint, index.name))
+
+
+def describe(definition: Definition) -> str:
+    """Method, keys and the rest of a definition in few words."""
+    words = ["unique " if definition.unique else "", definition.method]
+    words.append(f" ({', '.join(_written(key) for key in definition.keys)})")
+    words += [f" include ({', '.join(definition.include)})"] if definition.include else []
+    words += [" nulls not distinct"] if definition.unique and not definition.nulls_distinct else []
+    words += [f" where {definition.predicate}"] if definition.predicate else []
+    return "".join(words)
+
+
+def _written(key: Key) -> str:
+    order = (" desc" if key.options & DESCENDING else "") + (
+        {0: "", DESCENDING: " nulls last", NULLS_FIRST: " nulls first"}.get(key.options, "")
+    )
+    return key.text + order
