@@ -101,7 +101,7 @@ def refusal(plan: Plan, bounds: Sequence[Bound], catalogue: Catalogue) -> str:
     )
 
 
-def diff(plan: Plan, bounds: Sequence[Bound], catalogue: Catalogue) -> dict[str, str]:
+def diff(plan: Plan, bounds: Sequence[Bound]) -> dict[str, str]:
     """Before and after of what the plan changes, a line for each index."""
     by_position = {bound.wish.position: bound for bound in bounds}
     before, after = [], []

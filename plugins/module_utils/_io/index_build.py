@@ -103,7 +103,7 @@ def _lock_holder(server: Server) -> str:
 def apply(
     plan: Plan, server: Server, patience: Patience, parallel: int, open_server: Callable[[], Server]
 ) -> list[Done]:
-    """Take every step; raises StepFailedError at the first one that fails, when the others that had begun are through."""
+    """Take every step; raises StepFailedError at the first that fails, when those that had begun are through."""
     walk = _Walk(patience)
     cleaning = [item for item in plan.items if item.action == "clean"]
     groups: dict[int, list[Item]] = {}
