@@ -192,6 +192,8 @@ def _mend(bound: Bound, index: Index, catalogue: Catalogue, taken: set[tuple[str
         item = replace(item, action="rebuild", reason="it is INVALID", steps=steps, checked=unique)
     elif wish.tablespace and not index.partitioned and _place(index, catalogue) != wish.tablespace:
         reason = f"it is in the tablespace {_place(index, catalogue)}"
+        if not catalogue.movable:
+            return replace(item, action="impossible", reason=f"{reason}, and PostgreSQL moves indexes from 14 on")
         item = replace(item, action="rebuild", reason=reason, steps=(reindex(index, table, wish.tablespace),))
     if wish.storage and not index.partitioned and not equal_storage(wish.storage, index.storage):
         actual = ", ".join(f"{name} {index.storage.get(name, 'unset')}" for name in wish.storage)

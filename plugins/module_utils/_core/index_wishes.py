@@ -247,8 +247,14 @@ def _no_table(schema: str, name: str, known: Relations) -> str:
     return problem + (f"; did you mean {near}?" if near else "")
 
 
-def bind(wish: Wish, table: Table, schemas: frozenset[str]) -> Bound:
+def bind(wish: Wish, table: Table, schemas: frozenset[str], tablespaces: frozenset[str]) -> Bound:
     """The wish with the columns, operator classes and collations as SQL takes them; raises InputError."""
+    if wish.tablespace and wish.tablespace not in tablespaces:
+        near = did_you_mean(wish.tablespace, tablespaces)
+        raise InputError(
+            f"{wish.what}: there is no tablespace {identifier(wish.tablespace)}; "
+            + (f"did you mean {near}?" if near else f"there are {', '.join(sorted(tablespaces))}")
+        )
     elements = tuple(_bound(element, wish, table, schemas) for element in wish.elements)
     include = tuple(_column(name, wish, table) for name in wish.include)
     bound = replace(wish, elements=elements, include=include)

@@ -151,6 +151,8 @@ class Catalogue:
     indexes: Mapping[int, Index]
     names: Mapping[tuple[str, str], str]
     default_tablespace: str = "pg_default"
+    tablespaces: frozenset[str] = frozenset(("pg_default",))
+    movable: bool = True  # REINDEX (TABLESPACE ...) came with PostgreSQL 14
     respelt: frozenset[tuple[int, int]] = frozenset()
 
     def of_table(self, table: int) -> tuple[Index, ...]:

@@ -98,7 +98,7 @@ def _bound(
     if wish.absent or table is None:
         return Bound(wish, table, table.schema if table else wish.schema or known.default)
     try:
-        return bind(wish, table, known.schemas)
+        return bind(wish, table, known.schemas, catalogue.tablespaces)
     except InputError as error:
         what, _colon, problem = str(error).partition(": ")
         return Finding(what, problem, "")

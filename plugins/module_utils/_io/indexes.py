@@ -69,12 +69,18 @@ class Server:
             if index.table not in tables and index.table in places:
                 (schema, name), kind = places[index.table]
                 tables[index.table] = Table(index.table, schema, name, kind)
-        default = self.session.query(
-            "SELECT t.spcname AS name FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace"
-            " WHERE d.datname = current_database()"
+        spaces = self.session.query(
+            "SELECT t.spcname AS name, d.oid IS NOT NULL AS is_default FROM pg_tablespace t"
+            " LEFT JOIN pg_database d ON d.dattablespace = t.oid AND d.datname = current_database()"
         )
-        kinds = {place: kind for place, (kind, _oid) in known.relations.items()}
-        return Catalogue(tables, indexes, kinds, default[0]["name"] if default else "pg_default")
+        return Catalogue(
+            tables,
+            indexes,
+            {place: kind for place, (kind, _oid) in known.relations.items()},
+            default_tablespace=next((row["name"] for row in spaces if row["is_default"]), ""),
+            tablespaces=frozenset(row["name"] for row in spaces),
+            movable=self.version >= _NO_TABLESPACE,
+        )
 
     def tables(self, oids: Iterable[int], known: Relations) -> dict[int, Table]:
         """The tables and, of partitioned ones, the partitions at every depth."""
