@@ -164,22 +164,27 @@ class _Walk:
 def take(server: Server, step: Step, patience: Patience) -> int:
     """Take one step, again where it only did not get its lock; returns the number of tries."""
     before = _invalid(server, step.table)
-    pauses = patience.pauses()
-    tries = 0
-    while True:
+    failed: QueryError | None = None
+    left, tries = "", 0
+    for pause in (*patience.pauses(), None):
         tries += 1
-        try:
-            server.session.query(step.sql)
-        except QueryError as failed:
+        left = left and _clear(server, step, before)
+        if not left:
+            try:
+                server.session.query(step.sql)
+            except QueryError as refused:
+                failed = refused
+            else:
+                return tries
             if step.kind == "drop" and failed.error.code == _GONE:
                 return tries
-            left = _clear(server, step, before) if failed.error.code else "Nobody looked what it has left."
-            pause = next(pauses, None) if failed.error.code in _AGAIN else None
-            if pause is None:
-                raise FirstbellError(_told(server, step, failed, tries, left)) from None
+            left = _clear(server, step, before) if failed.error.code else "Nobody could look what it has left."
+            if failed.error.code not in _AGAIN:
+                break
+        if pause is not None:
             patience.sleep(pause)
-        else:
-            return tries
+    assert failed is not None  # noqa: S101 (there is at least one try)
+    raise FirstbellError(_told(server, step, failed, tries, left))
 
 
 def _invalid(server: Server, table: int) -> dict[int, tuple[str, str]]:
@@ -212,6 +217,8 @@ def _clear(server: Server, step: Step, before: dict[int, tuple[str, str]]) -> st
 
 def _told(server: Server, step: Step, failed: QueryError, tries: int, left: str) -> str:
     message = f"{step.sql}: {failed.error.text()}"
+    if not failed.error.code:
+        return f"{message}\n{left}"
     if failed.error.code in _AGAIN:
         message += (
             f"\nIt was tried {tries} times. {_blockers(server, step.table)}"
