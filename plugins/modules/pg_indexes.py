@@ -44,15 +44,19 @@ options:
   mode:
     description:
       - V(apply) assures the indexes.
-      - V(check) only reports, whether Ansible runs in check mode or not, and never with C(changed). The result is in
-        RV(compliant) and RV(findings). A table that does not exist is a finding.
+      - V(check) changes nothing, whether Ansible runs in check mode or not. It fails or reports, see O(fail_on); the
+        result is in RV(compliant) and RV(findings). A table that does not exist is a finding.
     type: str
     choices: [apply, check]
     default: apply
-  fail_on_findings:
-    description: With O(mode=check), whether the module fails when an index is not as it is wanted.
-    type: bool
-    default: false
+  fail_on:
+    description:
+      - The kinds of findings that fail the module with O(mode=check), by the RV(indexes[].action) that they call for;
+        V(clean) is a leftover, see O(clean_leftovers). V(any) is all of them; an empty list only reports.
+      - The default is V(any).
+    type: list
+    elements: str
+    choices: [any, create, rebuild, rename, alter, replace, drop, clean, conflict, duplicates, building, impossible]
   schema:
     description: Schema of the tables that name none.
     type: str
@@ -219,7 +223,6 @@ EXAMPLES = r"""
   firstbell.stack.pg_indexes:
     login_db: academy
     mode: check
-    fail_on_findings: true
     indexes:
       - {table: Student, columns: [admissionNumber], unique: true}
 
@@ -379,7 +382,24 @@ ARGUMENTS = {
         **postgres.ARGUMENTS,
         "login_db": {"type": "str", "required": True},
         "mode": {"type": "str", "choices": ["apply", "check"], "default": "apply"},
-        "fail_on_findings": {"type": "bool", "default": False},
+        "fail_on": {
+            "type": "list",
+            "elements": "str",
+            "choices": [
+                "any",
+                "create",
+                "rebuild",
+                "rename",
+                "alter",
+                "replace",
+                "drop",
+                "clean",
+                "conflict",
+                "duplicates",
+                "building",
+                "impossible",
+            ],
+        },
         "schema": {"type": "str", "default": "public"},
         "indexes": {
             "type": "list",

@@ -17,7 +17,7 @@ from integration import postgres_images
 from integration.harness import ModuleFailedError, run_module
 from integration.postgres_server import Server
 
-QUIET = {"advice": False, "retries": 1, "retry_delay": "100ms", "lock_timeout": "1s"}
+QUIET = {"advice": False, "fail_on": [], "retries": 1, "retry_delay": "100ms", "lock_timeout": "1s"}
 
 
 @dataclass

@@ -32,6 +32,15 @@ def database(every_postgres: Server) -> Iterator[Database]:
         yield made
 
 
+@pytest.fixture
+def deployed(postgres: Server) -> Iterator[Database]:
+    """The same on the version that the stack deploys, for what does not depend on it."""
+    with postgres.database("indexed") as name:
+        made = Database(postgres, name)
+        made.query(TABLES)
+        yield made
+
+
 @pytest.fixture(scope="module")
 def untouched(postgres: Server) -> Iterator[Database]:
     """One database for the tests that change nothing."""
@@ -158,30 +167,30 @@ def test_a_unique_index_and_the_indexes_of_constraints(database: Database) -> No
         assert "constraint" in taken["msg"]
 
 
-def test_an_index_that_a_foreign_key_or_replication_leans_on_stays(database: Database) -> None:
-    database.query(
+def test_an_index_that_a_foreign_key_or_replication_leans_on_stays(deployed: Database) -> None:
+    deployed.query(
         'CREATE UNIQUE INDEX leaned ON library."Book" (id); ALTER TABLE library."Book" ALTER id SET NOT NULL;'
         'CREATE TABLE loan (book int REFERENCES library."Book" (id));'
         'CREATE UNIQUE INDEX identity ON "Student" (id, email) ; ALTER TABLE "Student" ALTER email SET NOT NULL;'
         'ALTER TABLE "Student" REPLICA IDENTITY USING INDEX identity;'
     )
     book = {"name": "leaned", "table": "library.Book", "columns": ["title"]}
-    assert "loan_book_fkey" in database.fail(book, replace=True)["msg"]
-    assert "loan_book_fkey" in database.fail({"name": "leaned", "schema": "library", "state": "absent"})["msg"]
-    assert "replica identity" in database.fail({"name": "identity", "state": "absent"})["msg"]
+    assert "loan_book_fkey" in deployed.fail(book, replace=True)["msg"]
+    assert "loan_book_fkey" in deployed.fail({"name": "leaned", "schema": "library", "state": "absent"})["msg"]
+    assert "replica identity" in deployed.fail({"name": "identity", "state": "absent"})["msg"]
 
 
-def test_renaming_is_an_option(database: Database) -> None:
-    database.query('CREATE INDEX old ON "Student" (joined); CREATE INDEX other ON "Student" (active)')
+def test_renaming_is_an_option(deployed: Database) -> None:
+    deployed.query('CREATE INDEX old ON "Student" (joined); CREATE INDEX other ON "Student" (active)')
     entry = {"name": "new", "table": "Student", "columns": ["joined"]}
-    assert actions(database.run(entry)) == ["keep"]
-    assert actions(database.assured(entry, rename=True)) == ["rename"]
-    assert set(database.definitions()) >= {"new", "other"}
-    taken = database.fail({"name": "other", "table": "Student", "columns": ["joined"]}, rename=True)
+    assert actions(deployed.run(entry)) == ["keep"]
+    assert actions(deployed.assured(entry, rename=True)) == ["rename"]
+    assert set(deployed.definitions()) >= {"new", "other"}
+    taken = deployed.fail({"name": "other", "table": "Student", "columns": ["joined"]}, rename=True)
     assert actions(taken) == ["conflict"]
     entry = {"name": "other", "table": "Student", "columns": ["joined"], "replace": True}
-    assert actions(database.assured(entry, rename=True)) == ["replace"]
-    assert database.definitions()["other"].endswith("(joined)")
+    assert actions(deployed.assured(entry, rename=True)) == ["replace"]
+    assert deployed.definitions()["other"].endswith("(joined)")
 
 
 def test_storage_and_tablespace(database: Database) -> None:
@@ -221,13 +230,13 @@ def test_an_invalid_index_is_rebuilt(database: Database) -> None:
     assert [name for name, text in definitions.items() if text.startswith("INVALID")] == ["elsewhere_ccnew"]
 
 
-def test_leftovers_stay_when_they_are_to_stay(database: Database) -> None:
-    database.query('CREATE INDEX left_ccnew ON "Student" (active)')
-    database.query("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'left_ccnew'::regclass")
+def test_leftovers_stay_when_they_are_to_stay(deployed: Database) -> None:
+    deployed.query('CREATE INDEX left_ccnew ON "Student" (active)')
+    deployed.query("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'left_ccnew'::regclass")
     entry = {"table": "Student", "columns": ["joined"]}
-    database.run(entry, clean_leftovers=False)
-    assert database.definitions()["left_ccnew"].startswith("INVALID")
-    checked = database.run(entry, mode="check")
+    deployed.run(entry, clean_leftovers=False)
+    assert deployed.definitions()["left_ccnew"].startswith("INVALID")
+    checked = deployed.run(entry, mode="check")
     assert (checked["changed"], checked["compliant"]) == (False, False)
     assert "left_ccnew" in checked["findings"][0]
 
@@ -271,10 +280,10 @@ def test_duplicates_are_counted_and_sampled_before_anything_is_tried(database: D
         assert "syntax error" in database.fail({**unique, "nulls_distinct": False})["msg"]
 
 
-def test_hostile_names(database: Database) -> None:
+def test_hostile_names(deployed: Database) -> None:
     long = "ü" * 31
-    database.query(f'CREATE TABLE "a.b" (x int); CREATE TABLE "{long}" ("{long}" int)')
-    done = database.assured(
+    deployed.query(f'CREATE TABLE "a.b" (x int); CREATE TABLE "{long}" ("{long}" int)')
+    done = deployed.assured(
         {"name": HOSTILE, "table": "Student", "columns": [HOSTILE]},
         {"name": "a.b.c", "table": "a.b", "columns": ["x"]},
         {"name": "quoted.dot", "table": '"a.b"', "columns": [{"column": "x", "order": "desc"}]},
@@ -288,13 +297,13 @@ def test_hostile_names(database: Database) -> None:
         },
     )
     assert actions(done) == ["create"] * 6
-    names = database.definitions()
+    names = deployed.definitions()
     assert {HOSTILE, "a.b.c", "quoted.dot", 'with "quotes"'} <= set(names)
     assert all(len(name.encode()) <= 63 for name in names)
-    assert database.query('SELECT count(*) FROM "Student"') == [(200,)]
-    dropped = database.assured({"name": HOSTILE, "state": "absent"}, {"name": '"with ""quotes"""', "state": "absent"})
+    assert deployed.query('SELECT count(*) FROM "Student"') == [(200,)]
+    dropped = deployed.assured({"name": HOSTILE, "state": "absent"}, {"name": '"with ""quotes"""', "state": "absent"})
     assert actions(dropped) == ["drop", "drop"]
-    too_long = database.fail({"name": "ü" * 32, "table": "Student", "columns": ["id"]})
+    too_long = deployed.fail({"name": "ü" * 32, "table": "Student", "columns": ["id"]})
     assert "64 bytes" in too_long["msg"]
 
 
@@ -332,43 +341,43 @@ def test_what_cannot_be_is_refused_and_named(untouched: Database, entry: dict[st
     assert untouched.everything() == before
 
 
-def test_two_wishes_for_one_index(database: Database) -> None:
-    same = database.fail(
+def test_two_wishes_for_one_index(deployed: Database) -> None:
+    same = deployed.fail(
         {"table": "Student", "columns": ["lower(email)"]},
         {"name": "b", "table": "Student", "columns": ["LOWER(email)"]},
     )
     assert "the same index as indexes[0]" in same["msg"]
-    name = database.fail(
+    name = deployed.fail(
         {"name": "a", "table": "Student", "columns": ["id"]}, {"name": "a", "table": "Student", "columns": ["email"]}
     )
     assert "the name is that of indexes[0] (a), too" in name["msg"]
 
 
-def test_absent(database: Database) -> None:
-    database.query('CREATE INDEX gone ON "Student" (joined); CREATE INDEX stays ON library."Book" (id)')
-    assert "is no index" in database.fail({"name": "Student", "state": "absent"})["msg"]
-    assert "constraint" in database.fail({"name": "one_email", "state": "absent"})["msg"]
-    database.query('CREATE TABLE "Other" (id int)')
-    assert "index of" in database.fail({"name": "gone", "table": "Other", "state": "absent"})["msg"]
-    done = database.assured(
+def test_absent(deployed: Database) -> None:
+    deployed.query('CREATE INDEX gone ON "Student" (joined); CREATE INDEX stays ON library."Book" (id)')
+    assert "is no index" in deployed.fail({"name": "Student", "state": "absent"})["msg"]
+    assert "constraint" in deployed.fail({"name": "one_email", "state": "absent"})["msg"]
+    deployed.query('CREATE TABLE "Other" (id int)')
+    assert "index of" in deployed.fail({"name": "gone", "table": "Other", "state": "absent"})["msg"]
+    done = deployed.assured(
         {"name": "gone", "state": "absent"},
         {"name": "stays", "state": "absent"},
         {"name": "never", "table": "Nothing", "state": "absent"},
     )
     assert actions(done) == ["drop", "keep", "keep"]
-    assert "stays" in database.definitions()
-    assert "gone" not in database.definitions()
+    assert "stays" in deployed.definitions()
+    assert "gone" not in deployed.definitions()
 
 
-def test_check_mode_of_the_module_reports_and_never_changes(database: Database) -> None:
-    database.query('CREATE INDEX present ON "Student" (joined)')
-    before = database.everything()
+def test_check_mode_of_the_module_reports_and_never_changes(deployed: Database) -> None:
+    deployed.query('CREATE INDEX present ON "Student" (joined)')
+    before = deployed.everything()
     entries = [
         {"name": "idx_student_admission_number", "table": "Student", "columns": ["admissionNumber"], "unique": True},
         {"name": "present", "table": "Student", "columns": ["joined"]},
         {"name": "nowhere", "table": "Missing", "columns": ["id"]},
     ]
-    result = database.run(*entries, mode="check")
+    result = deployed.run(*entries, mode="check")
     assert (result["changed"], result["compliant"]) == (False, False)
     assert actions(result) == ["create", "keep", "impossible"]
     assert result["findings"][0] == (
@@ -376,10 +385,11 @@ def test_check_mode_of_the_module_reports_and_never_changes(database: Database) 
         " unique btree (admissionNumber)"
     )
     assert result["findings"][1].startswith('essential index is missing: "nowhere"')
-    failed = database.fail(*entries, mode="check", fail_on_findings=True)
+    failed = deployed.fail(*entries, mode="check", fail_on=None)
     assert "essential index is missing" in failed["msg"]
-    assert database.run(entries[1], mode="check", fail_on_findings=True)["compliant"] is True
-    assert database.everything() == before
+    assert deployed.run(*entries, mode="check", fail_on=["conflict", "rebuild"])["compliant"] is False
+    assert deployed.run(entries[1], mode="check", fail_on=["any"])["compliant"] is True
+    assert deployed.everything() == before
 
 
 def test_rights(database: Database) -> None:

@@ -60,13 +60,13 @@ def _table_of(item: Item, catalogue: Catalogue) -> str:
     return table.name if table else ""
 
 
-def findings(plan: Plan, bounds: Sequence[Bound], catalogue: Catalogue) -> list[str]:
-    """What is not as it is wanted, a sentence each; empty when all is."""
+def findings(plan: Plan, bounds: Sequence[Bound], catalogue: Catalogue, kinds: Sequence[str] = ("any",)) -> list[str]:
+    """What is not as it is wanted, a sentence each; with ``kinds`` only of these actions."""
     by_position = {bound.wish.position: bound for bound in bounds}
     return [
         finding(item, by_position.get(item.position), catalogue)
         for item in plan.items
-        if item.steps or item.action in BLOCKED
+        if (item.steps or item.action in BLOCKED) and ("any" in kinds or item.action in kinds)
     ]
 
 

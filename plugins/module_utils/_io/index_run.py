@@ -117,9 +117,8 @@ def assure(params: dict[str, Any], context: RunContext) -> Mapping[str, Any]:
             result["changed"] = bool(found.plan.steps)
         if params["advice"]:
             result["advice"] = _advice(server, found, schema)
-    if checking and params["fail_on_findings"] and not result["compliant"]:
-        findings = [str(finding) for finding in result["findings"]]
-        raise NotCompliantError("\n".join(["the indexes are not as they are wanted:", *findings]), result)
+    if checking:
+        _judge(found, ["any"] if params["fail_on"] is None else params["fail_on"], result)
     return result
 
 
@@ -132,6 +131,13 @@ def _told(found: Survey) -> dict[str, Any]:
         "findings": index_report.findings(found.plan, found.bounds, found.catalogue),
         "compliant": not found.plan.steps and not found.plan.blocked,
     }
+
+
+def _judge(found: Survey, kinds: Sequence[str], result: Mapping[str, object]) -> None:
+    """Raise NotCompliantError for findings of these kinds."""
+    failing = index_report.findings(found.plan, found.bounds, found.catalogue, kinds)
+    if failing:
+        raise NotCompliantError("\n".join(["the indexes are not as they are wanted:", *failing]), result)
 
 
 def _watching(context: RunContext, open_server: Callable[[], Server]) -> AbstractContextManager[list[str] | None]:
@@ -172,7 +178,7 @@ def _see(before: Survey, after: Survey, result: Mapping[str, Any]) -> None:
 
 def _advice(server: Server, found: Survey, schema: str) -> Sequence[Mapping[str, object]]:
     schemas = sorted({schema, *(bound.schema for bound in found.bounds)})
-    catalogue = index_statistics.everything(server, schemas, server.relations(schema))
+    catalogue = index_statistics.everything(server, schemas, found.relations)
     wanted = set()
     planned = []
     for bound in found.bounds:
