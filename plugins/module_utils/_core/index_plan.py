@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from .index_partitions import build_partitions, refusal
 from .index_sql import free_name, identifier, passing_name, shorten
 from .index_steps import Step, alter, build, drop, reindex, rename
-from .index_wishes import Bound
+from .index_wishes import Bound, Wish
 from .indexes import Catalogue, Index, closest_first, describe, equal_storage, serves
 
 #: Actions that need somebody's decision: nothing is done about them.
@@ -75,11 +75,35 @@ class Plan:
 
 def plan(bounds: Sequence[Bound], catalogue: Catalogue, cleaning: bool = True) -> Plan:
     """The plan for wishes whose definitions the server has read."""
-    taken = set(catalogue.names)
     items = _leftovers(bounds, catalogue) if cleaning else []
+    # What is cleaned away is so before anything else, and leaves its name.
+    taken = set(catalogue.names) - {(step.schema, step.name) for item in items for step in item.steps}
+    catalogue = replace(catalogue, serving=_serving(bounds, catalogue))
     for bound in bounds:
         items.append(_absent(bound, catalogue) if bound.wish.absent else _present(bound, catalogue, taken))
     return Plan(tuple(items))
+
+
+def _serving(bounds: Iterable[Bound], catalogue: Catalogue) -> dict[int, str]:
+    """The indexes that wishes count on."""
+    found = {}
+    for bound in bounds:
+        index = None if bound.wish.absent else _best(bound, catalogue)
+        if index is not None:
+            found[index.oid] = bound.wish.what
+    return found
+
+
+def _best(bound: Bound, catalogue: Catalogue) -> Index | None:
+    """The index that is the wanted one, of several the one that is nearest to it."""
+    wish, table, definition = bound.wish, bound.table, bound.definition
+    assert table is not None and definition is not None  # noqa: S101, PT018 (bound by the caller)
+    same = [
+        index
+        for index in catalogue.of_table(table.oid)
+        if serves(index, definition, wish.position, catalogue) and index.live and not index.leftover
+    ]
+    return closest_first(same, wish.name)[0] if same else None
 
 
 def near(bounds: Iterable[Bound], catalogue: Catalogue) -> list[tuple[Bound, Index]]:
@@ -136,7 +160,7 @@ def _absent(bound: Bound, catalogue: Catalogue) -> Item:
     item = Item(wish.position, "keep", wish.name, "it is not there")
     if index is None and (bound.schema, wish.name) not in catalogue.names:
         return item
-    refused = _undroppable(index, bound.table.oid if bound.table else None, catalogue)
+    refused = _undroppable(index, bound.table.oid if bound.table else None, wish, catalogue)
     if refused or index is None:
         return replace(item, action="conflict", reason=refused)
     item = replace(item, table=index.table)
@@ -150,19 +174,15 @@ def _absent(bound: Bound, catalogue: Catalogue) -> Item:
 def _present(bound: Bound, catalogue: Catalogue, taken: set[tuple[str, str]]) -> Item:
     wish, table, definition = bound.wish, bound.table, bound.definition
     assert table is not None and definition is not None  # noqa: S101, PT018 (bound by the caller)
-    same = [
-        index
-        for index in catalogue.of_table(table.oid)
-        if serves(index, definition, wish.position, catalogue) and index.live and not index.leftover
-    ]
-    if same:
-        return _mend(bound, closest_first(same, wish.name or same[0].name)[0], catalogue, taken)
+    best = _best(bound, catalogue)
+    if best is not None:
+        return _mend(bound, best, catalogue, taken)
     impossible = refusal(bound, catalogue)
     item = Item(wish.position, "create", wish.name or _default_name(bound, taken), "it is missing", table=table.oid)
     if impossible:
         return replace(item, action="impossible", reason=impossible)
     holder = catalogue.named(table.schema, item.index)
-    if (table.schema, item.index) in catalogue.names and (holder is None or holder.live or holder.protected):
+    if (table.schema, item.index) in taken:
         return _conflict(bound, item, holder, catalogue, taken)
     taken.add((table.schema, item.index))
     return replace(item, steps=_build(bound, item.index, catalogue, taken), checked=definition.unique)
@@ -200,10 +220,10 @@ def _mend(bound: Bound, index: Index, catalogue: Catalogue, taken: set[tuple[str
         action = "alter" if item.action == "keep" else item.action
         reason = "; ".join(filter(None, (item.reason, f"its storage differs: {actual}")))
         item = replace(item, action=action, reason=reason, steps=(*item.steps, alter(index, wish.storage)))
-    return _named(bound, index, item, catalogue)
+    return _named(bound, index, item, catalogue, taken)
 
 
-def _named(bound: Bound, index: Index, item: Item, catalogue: Catalogue) -> Item:
+def _named(bound: Bound, index: Index, item: Item, catalogue: Catalogue, taken: set[tuple[str, str]]) -> Item:
     """The index's name: another one counts, unless it is to be renamed or was on its way to its name."""
     wish = bound.wish
     if not wish.name or index.name == wish.name:
@@ -215,10 +235,11 @@ def _named(bound: Bound, index: Index, item: Item, catalogue: Catalogue) -> Item
         return replace(item, reason="; ".join(filter(None, (item.reason, note))))
     holder = catalogue.named(index.schema, wish.name)
     renaming = rename(index, wish.name)
-    if (index.schema, wish.name) not in catalogue.names:
+    if (index.schema, wish.name) not in taken:
+        taken.add((index.schema, wish.name))
         action = "rename" if item.action in ("keep", "alter") else item.action
         return replace(item, action=action, reason=note, steps=(*item.steps, renaming))
-    refused = _undroppable(holder, index.table, catalogue) or ("" if wish.replace else "replace is not set")
+    refused = _undroppable(holder, index.table, wish, catalogue) or ("" if wish.replace else "replace is not set")
     if refused or holder is None:
         reason = f"{note} and cannot get the name {identifier(wish.name)}, which another has: {refused}"
         return replace(item, action="conflict", reason=reason, steps=(), checked=False)
@@ -233,7 +254,7 @@ def _conflict(
     wish, table, definition = bound.wish, bound.table, bound.definition
     assert table is not None and definition is not None  # noqa: S101, PT018
     reason = _holder(bound, holder, catalogue)
-    refused = _undroppable(holder, table.oid, catalogue)
+    refused = _undroppable(holder, table.oid, wish, catalogue)
     if holder is not None and holder.builder:
         return replace(item, action="building", reason=_at_work(holder))
     if refused or holder is None or not wish.replace:
@@ -241,9 +262,9 @@ def _conflict(
         return replace(item, action="conflict", reason=f"{reason}: {hint}")
     passing = passing_name(wish.name)
     steps: list[Step] = []
-    if (table.schema, passing) in catalogue.names:
+    if (table.schema, passing) in taken:
         earlier = catalogue.named(table.schema, passing)
-        if earlier is None or earlier.valid or earlier.builder or _undroppable(earlier, table.oid, catalogue):
+        if earlier is None or earlier.valid or earlier.builder or _undroppable(earlier, table.oid, wish, catalogue):
             return replace(item, action="conflict", reason=f"{reason}: the name {identifier(passing)} is taken")
         steps.append(drop(earlier))
     taken.add((table.schema, passing))
@@ -261,13 +282,15 @@ def _holder(bound: Bound, holder: Index | None, catalogue: Catalogue) -> str:
     return f"an index of that name has another definition: {describe(holder.definition)}"
 
 
-def _undroppable(holder: Index | None, table: int | None, catalogue: Catalogue) -> str:
+def _undroppable(holder: Index | None, table: int | None, wish: Wish, catalogue: Catalogue) -> str:
     """Why an index is not dropped, or nothing; ``table`` is the one that it should belong to, if that is known."""
     if holder is None:
         return "it is no index and not dropped"
     if table is not None and holder.table != table:
         return f"it is an index of {_table(holder.table, catalogue)} and not dropped"
-    return f"it is not dropped: {holder.protected}" if holder.protected else ""
+    other = catalogue.serving.get(holder.oid, wish.what)
+    why = holder.protected or (f"{other} wants it as it is" if other != wish.what else "")
+    return f"it is not dropped: {why}" if why else ""
 
 
 def _table(oid: int, catalogue: Catalogue) -> str:

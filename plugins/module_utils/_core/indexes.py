@@ -154,6 +154,7 @@ class Catalogue:
     tablespaces: frozenset[str] = frozenset(("pg_default",))
     movable: bool = True  # REINDEX (TABLESPACE ...) came with PostgreSQL 14
     respelt: frozenset[tuple[int, int]] = frozenset()
+    serving: Mapping[int, str] = field(default_factory=dict)  # OIDs of indexes that a wish counts on, and which
 
     def of_table(self, table: int) -> tuple[Index, ...]:
         """The indexes of a table, by name."""
