@@ -114,8 +114,8 @@ options:
         type: str
       storage:
         description:
-          - Storage parameters such as V({fillfactor: 80}). Those that are named here are changed in an index that is
-            there; others are left as they are.
+          - Storage parameters such as C(fillfactor). Those that are named here are changed in an index that is there;
+            others are left as they are.
         type: dict
       tablespace:
         description: Tablespace of the index; one in another tablespace is rebuilt. Without it any will do.
