@@ -85,12 +85,11 @@ def _partition(
 
 def _serving(bound: Bound, child: Table, top: Index | None, catalogue: Catalogue) -> Index | None:
     """The partition's index that is attached already, or else one that can be; a valid one first."""
-    assert bound.definition is not None  # noqa: S101
     attached = top.oid if top else 0
     found = [
         index
         for index in catalogue.of_table(child.oid)
-        if serves(index, bound.definition, bound.wish.position, catalogue)
+        if serves(index, bound.read, bound.wish.position, catalogue)
         and index.live
         and not index.leftover
         and not index.builder

@@ -96,8 +96,7 @@ def _serving(bounds: Iterable[Bound], catalogue: Catalogue) -> dict[int, str]:
 
 def _best(bound: Bound, catalogue: Catalogue) -> Index | None:
     """The index that is the wanted one, of several the one that is nearest to it."""
-    wish, table, definition = bound.wish, bound.table, bound.definition
-    assert table is not None and definition is not None  # noqa: S101, PT018 (bound by the caller)
+    wish, table, definition = bound.wish, bound.place, bound.read
     same = [
         index
         for index in catalogue.of_table(table.oid)
@@ -172,8 +171,7 @@ def _absent(bound: Bound, catalogue: Catalogue) -> Item:
 
 
 def _present(bound: Bound, catalogue: Catalogue, taken: set[tuple[str, str]]) -> Item:
-    wish, table, definition = bound.wish, bound.table, bound.definition
-    assert table is not None and definition is not None  # noqa: S101, PT018 (bound by the caller)
+    wish, table, definition = bound.wish, bound.place, bound.read
     best = _best(bound, catalogue)
     if best is not None:
         return _mend(bound, best, catalogue, taken)
@@ -189,16 +187,14 @@ def _present(bound: Bound, catalogue: Catalogue, taken: set[tuple[str, str]]) ->
 
 
 def _build(bound: Bound, name: str, catalogue: Catalogue, taken: set[tuple[str, str]]) -> tuple[Step, ...]:
-    assert bound.table is not None  # noqa: S101
-    if bound.table.kind == "p":
-        return build_partitions(bound, bound.table, name, None, catalogue=catalogue, taken=taken)
-    return (build(bound, bound.table, name),)
+    if bound.place.kind == "p":
+        return build_partitions(bound, bound.place, name, None, catalogue=catalogue, taken=taken)
+    return (build(bound, bound.place, name),)
 
 
 def _mend(bound: Bound, index: Index, catalogue: Catalogue, taken: set[tuple[str, str]]) -> Item:
     """The index is there by its definition: see to its validity, storage, place and name."""
-    wish, table = bound.wish, bound.table
-    assert table is not None  # noqa: S101
+    wish, table = bound.wish, bound.place
     item = Item(wish.position, "keep", index.name, table=table.oid)
     if index.builder:
         return replace(item, action="building", reason=_at_work(index))
@@ -251,8 +247,7 @@ def _conflict(
     bound: Bound, item: Item, holder: Index | None, catalogue: Catalogue, taken: set[tuple[str, str]]
 ) -> Item:
     """The wanted name is taken by something that is not the wanted index."""
-    wish, table, definition = bound.wish, bound.table, bound.definition
-    assert table is not None and definition is not None  # noqa: S101, PT018
+    wish, table, definition = bound.wish, bound.place, bound.read
     reason = _holder(bound, holder, catalogue)
     refused = _undroppable(holder, table.oid, wish, catalogue)
     if holder is not None and holder.builder:
@@ -274,10 +269,9 @@ def _conflict(
 
 
 def _holder(bound: Bound, holder: Index | None, catalogue: Catalogue) -> str:
-    assert bound.table is not None  # noqa: S101
     if holder is None:
         return "the name belongs to something that is no index"
-    if holder.table != bound.table.oid:
+    if holder.table != bound.place.oid:
         return f"the name is that of an index of {_table(holder.table, catalogue)}"
     return f"an index of that name has another definition: {describe(holder.definition)}"
 
@@ -308,7 +302,6 @@ def _at_work(index: Index) -> str:
 
 def _default_name(bound: Bound, taken: set[tuple[str, str]]) -> str:
     """A name as the server would choose it."""
-    assert bound.table is not None  # noqa: S101
     parts = [element.column or "expr" for element in bound.wish.elements]
-    text = shorten("_".join([bound.table.name, *parts]), "_idx")
-    return free_name(text, bound.table.schema, taken)
+    text = shorten("_".join([bound.place.name, *parts]), "_idx")
+    return free_name(text, bound.place.schema, taken)

@@ -35,8 +35,7 @@ def build(bound: Bound, table: Table, name: str, only: bool = False) -> Step:
 
 
 def statement(bound: Bound, table: Table, name: str, only: bool = False) -> str:
-    wish, definition = bound.wish, bound.definition
-    assert definition is not None  # noqa: S101 (the server has read every wish that is planned)
+    wish, definition = bound.wish, bound.read
     keys = [
         element.written(
             f"({key.text})" if key.expression else identifier(key.text),

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .errors import InputError
+from .errors import FirstbellError, InputError
 from .findings import Finding, refuse
 from .index_sql import check_expression, check_name, check_parameter, identifier, parameters, qualified, unquoted
 from .indexes import Definition, Table
@@ -88,6 +88,20 @@ class Bound:
     table: Table | None = None
     schema: str = ""
     definition: Definition | None = None
+
+    @property
+    def place(self) -> Table:
+        """The table, which each wish has that is not for an absence."""
+        if self.table is None:
+            raise FirstbellError(f"{self.wish.what}: its table was not looked up")
+        return self.table
+
+    @property
+    def read(self) -> Definition:
+        """The definition, which each wish has that is planned."""
+        if self.definition is None:
+            raise FirstbellError(f"{self.wish.what}: the server has not read it")
+        return self.definition
 
 
 def wishes(entries: Sequence[Mapping[str, Any]], rename: bool = False, replacing: bool = False) -> tuple[Wish, ...]:

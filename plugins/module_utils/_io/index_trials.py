@@ -87,8 +87,7 @@ def _trials(bounds: Iterable[Bound]) -> list[Trial]:
 
 def _plain(bound: Bound) -> Trial:
     """An index of columns: these alone, under names of ours."""
-    wish, table = bound.wish, bound.table
-    assert table is not None  # noqa: S101
+    wish, table = bound.wish, bound.place
     names = [*(element.column for element in wish.elements), *wish.include]
     columns = tuple(
         replace(column, name=f"c{number}", not_null=False)
@@ -104,8 +103,7 @@ def _plain(bound: Bound) -> Trial:
 
 def _whole(bound: Bound) -> Trial:
     """An index with expressions: the whole table under its own name, which the expressions may use."""
-    wish, table = bound.wish, bound.table
-    assert table is not None  # noqa: S101
+    wish, table = bound.wish, bound.place
     keys = [
         element.sql(f"({element.expression})" if element.expression else identifier(element.column))
         for element in wish.elements
