@@ -28,7 +28,8 @@ class Database:
     name: str
 
     def options(self, *indexes: dict[str, Any], **more: Any) -> dict[str, Any]:
-        return {**self.server.login(self.name), **QUIET, "indexes": list(indexes), **more}
+        given = {**self.server.login(self.name), **QUIET, "indexes": list(indexes), **more}
+        return {name: value for name, value in given.items() if value is not None}
 
     def run(self, *indexes: dict[str, Any], check: bool = False, diff: bool = False, **more: Any) -> dict[str, Any]:
         return run_module("pg_indexes", self.options(*indexes, **more), check=check, diff=diff)

@@ -215,23 +215,25 @@ def test_what_an_interrupted_replacement_has_left(database: Database) -> None:
         database.query("DROP INDEX idx; CREATE INDEX idx ON scans (student)")
 
 
-@pytest.fixture
-def partitioned(every_postgres: Server) -> Iterator[Database]:
+PARTITIONED = (
+    "CREATE TABLE marks (id int, at date, class text) PARTITION BY RANGE (at);"
+    "CREATE TABLE marks_1 PARTITION OF marks FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');"
+    "CREATE TABLE marks_2 PARTITION OF marks FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')"
+    " PARTITION BY LIST (class);"
+    "CREATE TABLE marks_2a PARTITION OF marks_2 FOR VALUES IN ('a');"
+    "CREATE TABLE marks_2b PARTITION OF marks_2 DEFAULT;"
+    "INSERT INTO marks SELECT g, '2025-06-01'::date + g, 'a' FROM generate_series(1, 300) g"
+)
+
+
+def test_partitioned_tables(every_postgres: Server) -> None:
     with every_postgres.database("partitioned") as name:
-        made = Database(every_postgres, name)
-        made.query(
-            "CREATE TABLE marks (id int, at date, class text) PARTITION BY RANGE (at);"
-            "CREATE TABLE marks_1 PARTITION OF marks FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');"
-            "CREATE TABLE marks_2 PARTITION OF marks FOR VALUES FROM ('2026-01-01') TO ('2027-01-01')"
-            " PARTITION BY LIST (class);"
-            "CREATE TABLE marks_2a PARTITION OF marks_2 FOR VALUES IN ('a');"
-            "CREATE TABLE marks_2b PARTITION OF marks_2 DEFAULT;"
-            "INSERT INTO marks SELECT g, '2025-06-01'::date + g, 'a' FROM generate_series(1, 300) g"
-        )
-        yield made
+        partitioned = Database(every_postgres, name)
+        partitioned.query(PARTITIONED)
+        check_partitioned(partitioned)
 
 
-def test_partitioned_tables(partitioned: Database) -> None:
+def check_partitioned(partitioned: Database) -> None:
     entry = {"name": "by_id", "table": "marks", "columns": ["id", "lower(class)"]}
     done = partitioned.assured(
         entry, {"name": "one", "table": "marks", "columns": ["at", "id", "class"], "unique": True}
@@ -250,20 +252,21 @@ def test_partitioned_tables(partitioned: Database) -> None:
     assert len(partitioned.definitions()) == 5
 
 
-def test_a_partitioned_table_half_done(partitioned: Database) -> None:
+def test_a_partitioned_table_half_done(database: Database) -> None:
     """Whatever a killed run leaves of it is used: every prefix of the statements is a beginning."""
+    database.query(PARTITIONED)
     entry = {"name": "by_id", "table": "marks", "columns": ["id"]}
-    statements = partitioned.run(entry, check=True)["indexes"][0]["statements"]
+    statements = database.run(entry, check=True)["indexes"][0]["statements"]
     for taken in range(1, len(statements)):
         for statement in statements[:taken]:
-            partitioned.query(statement)
+            database.query(statement)
         if taken == 2:
-            partitioned.query("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'marks_1_by_id'::regclass")
-        done = partitioned.run(entry)
+            database.query("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'marks_1_by_id'::regclass")
+        done = database.run(entry)
         assert done["compliant"] is True, (taken, done)
         assert len(done["steps"]) == len(statements) - taken + (taken == 2)
-        assert len(partitioned.definitions()) == 5
-        partitioned.query("DROP INDEX by_id")
+        assert len(database.definitions()) == 5
+        database.query("DROP INDEX by_id")
 
 
 def test_parallel_builds_and_progress(database: Database) -> None:
