@@ -18,7 +18,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_VAULT_PASSWORD_FILE := $(CURDIR)/.vault_password
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev secrets sandbox sandbox-remove site deploy rollback check demo test engine lint unit molecule clean
+.PHONY: help setup setup-dev secrets sandbox sandbox-remove site deploy rollback check demo test engine lint unit molecule benchmark clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -83,6 +83,10 @@ unit: ## tests without servers
 
 molecule: ## tests on virtual hosts; SCENARIO=edge for one
 	@$(MAKE) --no-print-directory test ARGS=molecule$(if $(SCENARIO),/$(SCENARIO))
+
+benchmark: setup-dev engine ## our modules for PostgreSQL against a loop of community.postgresql's; ARGS=pg_settings for one
+	.venv/bin/python tests/benchmark/run.py $(ARGS)
+	$(if $(ARGS),,.venv/bin/python tests/benchmark/many_indexes.py)
 
 clean: ## remove the virtual hosts, our Docker engine, and everything generated but secrets
 	@if [ -e .venv/setup ]; then ansible-playbook $(SANDBOXES) playbooks/sandbox.yml -e sandbox_state=absent -e sandbox_purge=true; fi

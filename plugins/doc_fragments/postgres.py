@@ -10,9 +10,8 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   login_db:
-    description: Name of the database to connect to.
+    description: Name of the database to connect to; V(postgres) where none is given.
     type: str
-    required: true
   login_host:
     description:
       - Host of the server.
@@ -48,10 +47,22 @@ options:
   ca_cert:
     description: File with the certificates of the authorities that may have signed the server's.
     type: path
+    aliases: [ssl_rootcert]
+  ssl_cert:
+    description: File with the client's certificate, for a server that asks for one.
+    type: path
+  ssl_key:
+    description: File with the key of O(ssl_cert), readable for nobody else.
+    type: path
   connect_timeout:
     description: How long to wait for a connection, such as V(10s); whole seconds, at least V(2s).
     type: str
     default: 10s
+attributes:
+  action_group:
+    description: Options can be given once for all modules, as C(module_defaults) of C(group/firstbell.stack.postgres).
+    support: full
+    membership: [firstbell.stack.postgres]
 requirements:
   - psycopg >= 3.1 (C(python3-psycopg) of Debian 12 and newer)
 notes:

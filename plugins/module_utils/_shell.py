@@ -16,11 +16,13 @@ from ._core.errors import FirstbellError
 
 @dataclass(frozen=True)
 class Context:
-    """What a function may know of the run that calls it."""
+    """What a function may know of the run that calls it; ``log`` writes to the target's log."""
 
     check_mode: bool
     diff_mode: bool
     warn: Callable[[str], None]
+    verbosity: int = 0
+    log: Callable[[str], None] = lambda _text: None
 
 
 class _Module(AnsibleModule):  # type: ignore[misc]
@@ -69,7 +71,13 @@ def run(
     that a run that changed something before it failed says so.
     """
     module = _Module(**arguments)
-    context = Context(check_mode=module.check_mode, diff_mode=module._diff, warn=module.warn)
+    context = Context(
+        check_mode=module.check_mode,
+        diff_mode=module._diff,
+        warn=module.warn,
+        verbosity=module._verbosity,
+        log=module.log,
+    )
     try:
         result = function(module.params, context)
     except FirstbellError as error:

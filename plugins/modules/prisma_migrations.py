@@ -31,6 +31,10 @@ attributes:
     support: full
     description: The state of each migration before and after.
 options:
+  login_db:
+    description: Name of the application's database.
+    type: str
+    required: true
   path:
     description: Folder on the host that holds C(<name>/migration.sql).
     type: path
@@ -177,6 +181,7 @@ from ..module_utils._io import prisma as io
 ARGUMENTS = {
     "argument_spec": {
         **postgres.ARGUMENTS,
+        "login_db": {"type": "str", "required": True},
         "path": {"type": "path"},
         "image": {"type": "str"},
         "image_path": {"type": "str", "default": "/app/prisma/migrations"},

@@ -15,3 +15,10 @@ def postgres() -> Iterator[postgres_server.Server]:
     """A PostgreSQL server of the test run's own."""
     with postgres_server.running() as server:
         yield server
+
+
+@pytest.fixture(scope="session", params=postgres_server.VERSIONS, ids=lambda major: f"postgresql-{major}")
+def every_postgres(request: pytest.FixtureRequest) -> Iterator[postgres_server.Server]:
+    """The same of the oldest version that Debian has, of the one that the stack deploys, and of the newest."""
+    with postgres_server.running(request.param) as server:
+        yield server

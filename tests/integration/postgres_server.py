@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A throw-away PostgreSQL server that is reached over a Unix socket.
 
-It is taken from the first of these that is there:
+``running()`` gives the version that the stack deploys, from the first of these that is there:
 
 1. the image that ``FIRSTBELL_TEST_POSTGRES_IMAGE`` names, or else the newest
-   ``firstbell/postgres`` of the engine: PostgreSQL 17 in a container without a network;
-2. the newest ``/usr/lib/postgresql/<n>/bin`` of the machine, run as an ordinary user.
+   ``firstbell/postgres`` of the engine;
+2. an image of the tests' own, made from Debian's packages (``postgres_images``);
+3. without an engine, the newest ``/usr/lib/postgresql/<n>/bin`` of the machine, run as an ordinary user.
+
+``running(18)`` gives that version, always from an image of the tests' own.
 
 An image needs Debian's layout (``/usr/lib/postgresql/<n>/bin``), a shell for initdb, and nothing else.
-``FIRSTBELL_TEST_POSTGRES_IMAGE=none`` leaves the containers out.
+``FIRSTBELL_TEST_POSTGRES_IMAGE=none`` leaves the containers out, and with them every other version.
+The server sees its directory under the path that it has on this machine.
 """
 
 from __future__ import annotations
@@ -17,31 +21,58 @@ import contextlib
 import os
 import pathlib
 import pwd
-import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
 
+from integration import postgres_images
+
+#: Oldest and newest of Debian's suites, and between them what the stack deploys.
+DEPLOYED = 17
+VERSIONS = (min(postgres_images.SUITES), DEPLOYED, max(postgres_images.SUITES))
 IMAGE_VARIABLE = "FIRSTBELL_TEST_POSTGRES_IMAGE"
 UID = 1001
 START_TIMEOUT = 60
 # A test server may forget everything at a crash; shared memory stays small beside others.
-OPTIONS = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=40"]
+# They stand in its file, so that its command line is free.
+SETTINGS = """
+listen_addresses = '{addresses}'
+unix_socket_directories = '{socket}'
+fsync = off
+shared_buffers = 32MB
+max_connections = 40
+"""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: ``socket`` is the directory of its socket, trusted for every role."""
+    """A running server: ``socket`` is the directory of its socket, trusted for every role.
+
+    ``data`` is its data directory, ``address`` where it has one that of its container.
+    """
 
     socket: str
+    data: pathlib.Path
+    launch: Callable[..., None] = field(repr=False, compare=False)
     port: int = 5432
     user: str = "postgres"
+    address: str = ""
+
+    @property
+    def major(self) -> int:
+        with self.connect() as connection:
+            return connection.info.server_version // 10000
+
+    def restart(self, *options: str, environment: dict[str, str] | None = None) -> None:
+        """Stop it and start it again, with these options on its command line and no others."""
+        self.launch(options, environment or {})
 
     def login(self, database: str) -> dict[str, Any]:
         """The ``login_*`` options of a module."""
@@ -71,21 +102,21 @@ class Server:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Server]:
+def running(major: int | None = None, network: str = "none") -> Iterator[Server]:
     """A server for as long as the context lasts; raises RuntimeError where none can be had."""
-    image = find_image()
+    image = postgres_images.image(major) if major else find_image()
     start = _container if image else _local
     directory = pathlib.Path(tempfile.mkdtemp(prefix="firstbell-postgres-"))
     directory.chmod(0o755)
     try:
-        with start(directory, image) as server:
+        with start(directory, image, network) as server:
             yield server
     finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def find_image() -> str:
-    """The image to run, or nothing."""
+    """The image to run what the stack deploys, or nothing."""
     wanted = os.environ.get(IMAGE_VARIABLE, "")
     if wanted:
         return "" if wanted == "none" else wanted
@@ -93,15 +124,17 @@ def find_image() -> str:
         return ""
     command = ["docker", "images", "--format", "{{.Repository}}:{{.Tag}}", "firstbell/postgres"]
     listed = subprocess.run(command, capture_output=True, text=True, check=False)
-    return (listed.stdout.split() or [""])[0]
+    if listed.returncode:
+        return ""
+    return (listed.stdout.split() or [postgres_images.image(DEPLOYED)])[0]
 
 
-def _wait(server: Server, alive: Callable[[], str]) -> Server:
+def _wait(server: Server, alive: Callable[[], str]) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while True:
         problem = _refusal(server)
         if not problem:
-            return server
+            return
         ended = alive()
         if ended or time.monotonic() > deadline:
             raise RuntimeError(f"PostgreSQL does not start: {problem}\n{ended}")
@@ -117,58 +150,51 @@ def _refusal(server: Server) -> str:
 
 
 @contextlib.contextmanager
-def _container(directory: pathlib.Path, image: str) -> Iterator[Server]:
+def _container(directory: pathlib.Path, image: str, network: str) -> Iterator[Server]:
     for name in ("data", "socket"):
         (directory / name).mkdir()
         os.chown(directory / name, UID, UID)
     (directory / "socket").chmod(0o777)
     (directory / "passwd").write_text(f"root:x:0:0::/:/bin/sh\npostgres:x:{UID}:{UID}::/:/bin/sh\n", encoding="utf-8")
-    common = [
-        *("--user", f"{UID}:{UID}", "--network", "none", "--shm-size", "256m"),
-        *("-v", f"{directory}/data:/data", "-v", f"{directory}/socket:/socket"),
-        *("-v", f"{directory}/passwd:/etc/passwd:ro"),
-    ]
-    bindir = _bindir_of(image)
-    initdb = ["--entrypoint", f"{bindir}/initdb", image, "-D", "/data", "-U", "postgres", "-A", "trust", "-N"]
-    _run("docker", "run", "--rm", *common, *initdb, "-E", "UTF8", "--locale=C.UTF-8")
-    postgres = ["--entrypoint", f"{bindir}/postgres", image, "-D", "/data", "-k", "/socket", *OPTIONS]
     # The directory's name is the container's, too: what a killed run leaves behind can be recognized.
-    container = _run("docker", "run", "-d", "--name", directory.name, *common, *postgres).strip()
+    container = directory.name
+    common = [
+        *("--user", f"{UID}:{UID}", "--network", network, "--shm-size", "256m"),
+        *("-v", f"{directory}:{directory}", "-v", f"{directory}/passwd:/etc/passwd:ro"),
+    ]
+    bindir = postgres_images.bindir(image)
+    data, socket = f"{directory}/data", f"{directory}/socket"
+    initdb = ["--entrypoint", f"{bindir}/initdb", image, "-D", data, "-U", "postgres", "-A", "trust", "-N"]
+    _run("docker", "run", "--rm", *common, *initdb, "-E", "UTF8", "--locale=C.UTF-8")
+    _configure(directory / "data", socket, "" if network == "none" else "*")
 
     def alive() -> str:
         state = _run("docker", "inspect", "-f", "{{.State.Running}}", container).strip()
         return "" if state == "true" else _run("docker", "logs", container)
 
+    def launch(options: tuple[str, ...] = (), environment: dict[str, str] | None = None) -> None:
+        with contextlib.suppress(RuntimeError):
+            _run("docker", "stop", container)
+        with contextlib.suppress(RuntimeError):
+            _run("docker", "rm", "-f", "-v", container)
+        variables = [f"--env={name}={value}" for name, value in (environment or {}).items()]
+        postgres = ["--entrypoint", f"{bindir}/postgres", image, "-D", data, *options]
+        _run("docker", "run", "-d", "--name", container, "--stop-signal", "INT", *variables, *common, *postgres)
+        _wait(Server(socket, directory / "data", launch), alive)
+
     try:
-        yield _wait(Server(f"{directory}/socket"), alive)
+        launch()
+        address = _run("docker", "inspect", "-f", "{{.NetworkSettings.IPAddress}}", container).strip()
+        yield Server(socket, directory / "data", launch, address=address)
     finally:
         _run("docker", "rm", "-f", "-v", container)
 
 
-def _bindir_of(image: str) -> str:
-    """The directory of the server's programs, found without starting anything."""
-    container = _run("docker", "create", image, "-").strip()
-    try:
-        with subprocess.Popen(
-            ["docker", "cp", f"{container}:/usr/lib/postgresql", "-"], stdout=subprocess.PIPE
-        ) as copying:
-            assert copying.stdout is not None
-            listed = subprocess.run(["tar", "-t"], stdin=copying.stdout, capture_output=True, text=True, check=True)
-    finally:
-        _run("docker", "rm", "-f", container)
-    found = re.findall(r"^postgresql/(\d+)/bin/postgres$", listed.stdout, flags=re.MULTILINE)
-    if not found:
-        raise RuntimeError(f"{image} has no /usr/lib/postgresql/<n>/bin/postgres")
-    return f"/usr/lib/postgresql/{max(found, key=int)}/bin"
-
-
 @contextlib.contextmanager
-def _local(directory: pathlib.Path, _image: str) -> Iterator[Server]:
+def _local(directory: pathlib.Path, _image: str, _network: str) -> Iterator[Server]:
     versions = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parts[4]))
     if not versions:
-        raise RuntimeError(
-            "no PostgreSQL for the tests: build the image firstbell/postgres, or apt-get install postgresql"
-        )
+        raise RuntimeError("no PostgreSQL for the tests: run a Docker engine, or apt-get install postgresql")
     bindir = versions[-1].parent
     account = _ordinary_user()
     if account is not None:
@@ -176,25 +202,38 @@ def _local(directory: pathlib.Path, _image: str) -> Iterator[Server]:
     who: dict[str, Any] = (
         {} if account is None else {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
     )
-    _run(str(bindir / "initdb"), "-D", f"{directory}/data", "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", **who)
-    log = directory / "log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(
-            [bindir / "postgres", "-D", f"{directory}/data", "-k", str(directory), *OPTIONS],
-            stdout=output,
-            stderr=output,
-            cwd=directory,
-            **who,
-        )
+    data, log = directory / "data", directory / "log"
+    _run(str(bindir / "initdb"), "-D", str(data), "-U", "postgres", "-A", "trust", "-N", "-E", "UTF8", **who)
+    _configure(data, str(directory), "")
+    running: list[subprocess.Popen[bytes]] = []
 
     def alive() -> str:
-        return "" if server.poll() is None else log.read_text(errors="replace")
+        return "" if running[-1].poll() is None else log.read_text(errors="replace")
+
+    def stop() -> None:
+        for process in running:
+            process.send_signal(signal.SIGINT)
+            process.wait(timeout=START_TIMEOUT)
+        running.clear()
+
+    def launch(options: tuple[str, ...] = (), environment: dict[str, str] | None = None) -> None:
+        stop()
+        with log.open("wb") as output:
+            command = [bindir / "postgres", "-D", data, *options]
+            variables = {**os.environ, **(environment or {})}
+            running.append(subprocess.Popen(command, stdout=output, stderr=output, cwd=directory, env=variables, **who))
+        _wait(Server(str(directory), data, launch), alive)
 
     try:
-        yield _wait(Server(str(directory)), alive)
+        launch()
+        yield Server(str(directory), data, launch)
     finally:
-        server.terminate()
-        server.wait(timeout=START_TIMEOUT)
+        stop()
+
+
+def _configure(data: pathlib.Path, socket: str, addresses: str) -> None:
+    with (data / "postgresql.conf").open("a", encoding="utf-8") as conf:
+        conf.write(SETTINGS.format(socket=socket, addresses=addresses))
 
 
 def _ordinary_user() -> pwd.struct_passwd | None:

@@ -111,7 +111,7 @@ def split(script: str) -> tuple[Statement, ...]:
     statements: list[Statement] = []
     words: list[str] = []
     start, depth, atomic = -1, 0, 0
-    for kind, begin, end in _tokens(script):
+    for kind, begin, end in tokens(script):
         if kind == "end" and depth <= 0 and atomic == 0:
             if start >= 0:
                 statements.append(Statement(script[start:begin].rstrip(), start, tuple(words)))
@@ -143,7 +143,8 @@ def _atomic_depth(word: str, depth: int, words: list[str]) -> int:
     return depth - 1 if word == "end" and depth else depth
 
 
-def _tokens(script: str) -> Iterator[tuple[str, int, int]]:
+def tokens(script: str) -> Iterator[tuple[str, int, int]]:
+    """Kind, begin and end of each token; what a text leaves open reaches to its end."""
     position = 0
     while position < len(script):
         match = _TOKEN.match(script, position)

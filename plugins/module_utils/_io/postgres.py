@@ -29,7 +29,7 @@ except ImportError as error:
 
 # The argument spec that belongs to the doc fragment firstbell.stack.postgres.
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "login_db": {"type": "str", "required": True},
+    "login_db": {"type": "str"},
     "login_host": {"type": "str", "default": ""},
     "login_unix_socket": {"type": "str", "default": ""},
     "login_port": {"type": "int", "default": 5432},
@@ -41,7 +41,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
         "default": "prefer",
         "choices": ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"],
     },
-    "ca_cert": {"type": "path"},
+    "ca_cert": {"type": "path", "aliases": ["ssl_rootcert"]},
+    "ssl_cert": {"type": "path"},
+    "ssl_key": {"type": "path", "no_log": False},
     "connect_timeout": {"type": "str", "default": "10s"},
 }
 MUTUALLY_EXCLUSIVE = [("login_host", "login_unix_socket")]
@@ -121,19 +123,22 @@ def connect(
             f"the Python library psycopg 3 is missing on this host ({MISSING}): install the package python3-psycopg"
         )
     host = params["login_unix_socket"] or params["login_host"]
+    database = params["login_db"] or "postgres"
     options = {
         "host": host,
         "port": params["login_port"],
         "user": params["login_user"],
         "password": params["login_password"],
-        "dbname": params["login_db"],
+        "dbname": database,
         "sslmode": params["ssl_mode"],
         "sslrootcert": params["ca_cert"],
+        "sslcert": params["ssl_cert"],
+        "sslkey": params["ssl_key"],
         "connect_timeout": max(2, round(parse_duration(params["connect_timeout"], "connect_timeout"))),
         "application_name": application,
         "client_encoding": "utf8",
     }
-    where = f"PostgreSQL at {host or 'the local socket'}, port {params['login_port']}, database {params['login_db']}"
+    where = f"PostgreSQL at {host or 'the local socket'}, port {params['login_port']}, database {database}"
     try:
         connection = psycopg.connect(
             **{name: value for name, value in options.items() if value not in (None, "")},
@@ -154,9 +159,13 @@ def connect(
     return session
 
 
-def compose(query: str, **identifiers: tuple[str, ...]) -> Any:
-    """The query with each ``{name}`` replaced by an identifier, quoted: ``("public", "t")`` is ``"public"."t"``."""
-    return sql.SQL(query).format(**{name: sql.Identifier(*parts) for name, parts in identifiers.items()})
+def compose(query: str, literals: Sequence[str] = (), **identifiers: tuple[str, ...]) -> Any:
+    """The query with each ``{name}`` replaced by an identifier, quoted: ``("public", "t")`` is ``"public"."t"``.
+
+    ``{literals}`` stands for the constants, with commas between them.
+    """
+    parts = {name: sql.Identifier(*identifier) for name, identifier in identifiers.items()}
+    return sql.SQL(query).format(literals=sql.SQL(", ").join(map(sql.Literal, literals)), **parts)
 
 
 def milliseconds(duration: object, name: str) -> str:

@@ -69,8 +69,8 @@ def read_text(path: str) -> str | None:
         return None
 
 
-def write_text(path: str, content: str, mode: int = 0o644) -> None:
-    """Replace a file in one step; it is on the disk when this returns."""
+def write_text(path: str, content: str, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+    """Replace a file in one step; it is on the disk when this returns. ``owner`` is user and group."""
     directory = os.path.dirname(path)
     os.makedirs(directory, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=directory, prefix=".firstbell-")
@@ -79,6 +79,8 @@ def write_text(path: str, content: str, mode: int = 0o644) -> None:
             file.write(content)
             file.flush()
             os.fchmod(file.fileno(), mode)
+            if owner is not None:
+                os.fchown(file.fileno(), *owner)
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
