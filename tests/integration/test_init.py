@@ -71,6 +71,19 @@ def test_the_inventory_says_what_was_answered(made: tuple[Path, str]) -> None:
     assert variables["firstbell_certificate"] == "acme"
 
 
+def test_what_looks_like_a_number_is_written_as_text_and_paths_are_quoted(tmp_path: Path) -> None:
+    work = tmp_path / "my work"
+    work.mkdir()
+    done = init(work, init_domain="1.example.org", init_stack_name="1e3", init_host="192.0.2.10")
+    assert done.returncode == 0, done.stdout + done.stderr
+    hosts = yaml.safe_load((work / "inventories/mine/hosts.yml").read_text(encoding="utf-8"))
+    assert hosts["firstbell"]["hosts"] == {"1e3": {"ansible_host": "192.0.2.10", "ansible_user": "root"}}
+    text = (work / "inventories/mine/group_vars/all/main.yml").read_text(encoding="utf-8")
+    assert 'firstbell_stack_name: "1e3"' in text
+    output = " ".join(done.stdout.split())
+    assert f"-i '{work}/inventories/mine' --vault-password-file '{work}/.vault_password'" in output
+
+
 def test_all_secrets_are_generated_strong_and_different(made: tuple[Path, str]) -> None:
     values = secrets_of(made[0])
     assert set(values) == SECRETS
@@ -96,17 +109,56 @@ def test_what_exists_stays(made: tuple[Path, str]) -> None:
 
 def test_a_source_folder_is_told_from_an_image(tmp_path: Path) -> None:
     (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "package-lock.json").touch()
+    (tmp_path / "app" / "package.json").write_text('{"dependencies": {"next": "16.0.0"}}', encoding="utf-8")
     done = init(tmp_path, init_app=str(tmp_path / "app"))
     assert done.returncode == 0, done.stdout
     variables = yaml.safe_load((tmp_path / "inventories/mine/group_vars/all/main.yml").read_text(encoding="utf-8"))
     assert variables["firstbell_app_source"] == str(tmp_path / "app")
 
 
-def test_an_empty_answer_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
-    done = init(tmp_path, init_domain="")
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        (
+            {
+                "init_domain": "School_X.org",
+                "init_app": "/nonexist",
+                "init_admin_email": "foo",
+                "init_timezone": "Mars/X",
+            },
+            [
+                "init_domain: 'School_X.org' is no host name; use lower-case letters",
+                "init_app: there is no folder /nonexist on the controller",
+                "init_admin_email: 'foo' is no e-mail address; write one",
+                "init_timezone: 'Mars/X' is no time zone",
+            ],
+        ),
+        (
+            {"init_domain": "münchen.example.org", "init_app": "foo:latest", "init_stack_name": "Foo"},
+            [
+                "write its IDN form xn--mnchen-3ya.example.org",
+                "init_app: 'foo:latest' does not say which version",
+                "init_stack_name: 'Foo' cannot name a stack",
+            ],
+        ),
+        (
+            {"init_domain": "1.example.org", "init_app": "foo"},
+            ["init_stack_name: 1.example.org gives none", "init_app: 'foo' does not say which version"],
+        ),
+        ({"init_domain": ""}, ["init_domain: it is empty. Answer the question"]),
+    ],
+    ids=["everything", "letters", "number", "empty"],
+)
+def test_bad_answers_are_all_told_and_nothing_is_written(
+    tmp_path: Path, answers: dict[str, str], told: list[str]
+) -> None:
+    done = init(tmp_path, **answers)
     assert done.returncode != 0
-    assert "init_domain is empty" in " ".join(done.stdout.split())
-    assert not (tmp_path / "inventories").exists()
+    output = " ".join((done.stdout + done.stderr).split())
+    assert "Nothing was written, because:" in output
+    assert [words for words in told if words not in output] == []
+    assert {path.name for path in tmp_path.iterdir()} <= {"ansible.cfg", ".ansible"}
 
 
 def test_a_lost_password_is_not_replaced(made: tuple[Path, str], tmp_path: Path) -> None:

@@ -40,7 +40,6 @@ GIVEN: dict[str, Any] = {
     "init_app": "registry.example/app:1.0.0",
     "init_admin_email": "admin@school.example",
     "init_directory": "inventories/mine",
-    "__init_app_is_source": False,
 }
 
 

@@ -109,16 +109,16 @@ def _domain_problem(name: str) -> str | None:
         problem = "is more than a host name; leave out the scheme, port, path and user"
     elif not name.isascii():
         problem = f"has letters outside ASCII; {_idn_hint(name)}"
-    elif name != name.lower():
-        problem = f"has capital letters; write {name.lower()}"
     elif name.endswith("."):
         problem = "ends in a dot; leave that out"
     elif labels[-1].isdigit():
         problem = "is an address; certificates and cookies need a name, such as school.example.org"
-    elif len(name) > DOMAIN_LENGTH or not all(map(_LABEL.fullmatch, labels)):
-        problem = "is no host name; use letters, digits and hyphens between dots, such as school.example.org"
+    elif len(name) > DOMAIN_LENGTH or not all(_LABEL.fullmatch(label.lower()) for label in labels):
+        problem = "is no host name; use lower-case letters, digits and hyphens between dots, such as school.example.org"
     elif len(labels) == 1:
         problem = "has no dot; write the full name, such as school.example.org"
+    elif name != name.lower():
+        problem = f"has capital letters; write {name.lower()}"
     else:
         return None
     return problem
@@ -126,9 +126,10 @@ def _domain_problem(name: str) -> str | None:
 
 def _idn_hint(name: str) -> str:
     try:
-        return f"write its IDN form {name.encode('idna').decode('ascii')}"
+        ascii_name = name.rstrip(".").encode("idna").decode("ascii").lower()
     except UnicodeError:
         return "check its spelling"
+    return "check its spelling" if _domain_problem(ascii_name) else f"write its IDN form {ascii_name}"
 
 
 def check_email(value: object, what: str = "firstbell_admin_email") -> str:
@@ -136,5 +137,8 @@ def check_email(value: object, what: str = "firstbell_admin_email") -> str:
     address = _text(value, what)
     local, at, domain = address.rpartition("@")
     if not at or len(local) > LOCAL_PART_LENGTH or not _LOCAL_PART.fullmatch(local) or _domain_problem(domain.lower()):
-        raise InputError(f"{what}: {shown(address)} is no e-mail address; write one such as admin@school.example.org")
+        hint = "write one such as admin@school.example.org"
+        if at and local.isascii() and not domain.isascii():
+            hint = f"its domain has letters outside ASCII, {_idn_hint(domain)}"
+        raise InputError(f"{what}: {shown(address)} is no e-mail address; {hint}")
     return address

@@ -55,10 +55,11 @@ def _authority(user: object, password: object, host: object, port: object) -> st
     number = _whole_number(port)
     if number is None or not 1 <= number <= MAX_NUMBER:
         raise InputError(f"port: {shown(port)} is no port; write a number between 1 and 65535")
-    return f"{_encode(user, 'user')}:{_encode(password, 'password')}@{_host(host)}:{number}"
+    return f"{_encode(user, 'user')}:{_encode(password, 'password')}@{check_host(host)}:{number}"
 
 
-def _host(value: object) -> str:
+def check_host(value: object) -> str:
+    """Return a host name or an address as a URL holds it, or refuse it."""
     text = value if isinstance(value, str) else ""
     try:
         return f"[{ipaddress.IPv6Address(text.strip('[]')).compressed}]"

@@ -15,7 +15,7 @@ import yaml
 from ansible.errors import AnsibleFilterError
 
 PACKAGE = "ansible_collections.firstbell.stack.plugins.filter"
-NAMES = ("database_url", "dotenv", "redis_url", "scram_verifier", "secret_findings", "sizing")
+NAMES = ("database_url", "dotenv", "init_inventory", "redis_url", "scram_verifier", "secret_findings", "sizing")
 PASSWORD = "N8Kq3vXzR2mWp7LtYc5HdJf9GbS4aUeT"
 
 
@@ -58,6 +58,54 @@ def test_sizing_returns_the_plan_of_the_core() -> None:
     assert plan["postgres"]["settings"]["shared_buffers"] == "256MB"
 
 
+ANSWERS = {
+    "init_directory": "mine",
+    "init_domain": "school.example.org",
+    "init_admin_email": "admin@school.example.org",
+    "init_host": "192.0.2.10",
+    "init_user": "root",
+    "init_stack_name": "school",
+    "init_timezone": "Etc/UTC",
+    "init_vault_password_file": "password",
+}
+
+
+@pytest.mark.parametrize("app", ["app", "./app", "~/app", "{}/app"])
+def test_the_source_of_a_new_inventory_is_found_by_its_path(
+    app: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "yarn.lock").touch()
+    (tmp_path / "app" / "package.json").write_text('{"dependencies": {"next": "16.0.0"}}', encoding="utf-8")
+    checked = filter_named("init_inventory")({**ANSWERS, "init_app": app.format(tmp_path)})
+    assert checked["problems"] == []
+    assert checked["variables"]["firstbell_app_source"] == str(tmp_path / "app")
+
+
+@pytest.mark.parametrize("app", ["/nonexist", "./nonexist", "~/nonexist", "~nobody-at-all/x", ".", "mine"])
+def test_a_path_without_an_application_is_no_image(app: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "mine").mkdir()
+    (problem,) = filter_named("init_inventory")({**ANSWERS, "init_app": app})["problems"]
+    assert problem.startswith("init_app: ")
+    assert "folder" in problem
+    assert str(tmp_path) in problem or app == "/nonexist"
+
+
+def test_paths_of_the_wrong_kind_are_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").touch()
+    (tmp_path / "password").mkdir()
+    told = filter_named("init_inventory")({**ANSWERS, "init_app": "app:1"})["problems"]
+    assert [line.split(".")[0] for line in told] == [
+        "init_directory: mine is a file",
+        "init_vault_password_file: password is a folder",
+    ]
+
+
 def test_a_verifier_is_the_same_every_time() -> None:
     verifier = filter_named("scram_verifier")
     assert verifier(PASSWORD, "app", "academy") == verifier(PASSWORD, "app", "academy")
@@ -74,6 +122,7 @@ def test_a_verifier_is_the_same_every_time() -> None:
         ("sizing", ["auto"], "sizing takes a dictionary"),
         ("database_url", [{"user": "u"}], "database_url: password, host, database is missing"),
         ("redis_url", [{"user": "u", "password": "p", "host": ""}], "host: '' is neither a host name nor an address"),
+        ("init_inventory", [{"init_app": "app:1"}], "init_inventory: init_directory, init_domain, init_admin_email"),
         ("dotenv", [{"1": "x"}], "cannot name an environment variable"),
         ("scram_verifier", ["", "app", "academy"], "not empty"),
         ("secret_findings", ["x"], "takes a dictionary"),

@@ -94,7 +94,10 @@ def test_domains_that_are_taken(name: str) -> None:
         ("example.org/login", "leave out the scheme"),
         ("example.org:443", "leave out the scheme"),
         ("bücher.example", "xn--bcher-kva.example"),
+        ("bücher.example.", "xn--bcher-kva.example"),
+        ("bücher_x.example", "check its spelling"),
         ("School.example", "write school.example"),
+        ("School_X.example", "no host name"),
         ("example.org.", "ends in a dot"),
         ("192.0.2.7", "address"),
         ("localhost", "no dot"),
@@ -140,6 +143,11 @@ def test_addresses_that_are_taken(address: str) -> None:
 def test_addresses_that_are_refused(address: object) -> None:
     with pytest.raises(InputError, match="firstbell_admin_email: "):
         check_email(address)
+
+
+def test_an_address_in_national_letters_is_told_its_idn_form() -> None:
+    with pytest.raises(InputError, match="write its IDN form xn--bcher-kva"):
+        check_email("admin@bücher.example")
 
 
 @settings(derandomize=True, deadline=None, max_examples=100)
