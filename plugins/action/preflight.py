@@ -20,6 +20,7 @@ from ..module_utils._core.app_source import source_findings
 from ..module_utils._core.errors import FirstbellError
 from ..module_utils._core.findings import Finding, refuse
 from ..module_utils._core.host import HostProbe, host_findings, twin_findings
+from ..module_utils._core.input_checks import input_findings
 from ..module_utils._core.secrets import check_foreign_secrets, check_secrets, missing_secrets
 from ..module_utils._core.sizing import sizing
 from ..module_utils._core.units import parse_size
@@ -33,6 +34,7 @@ OTHER_TOOLS = {"demo", "init", "sandbox"}
 
 SECRETS = "firstbell_secrets"
 EXTRA_SECRETS = "app_secrets_extra"
+MINIMUM_FREE = "10GB"
 PLAN_FILTER = "firstbell.stack.sizing"
 PLAN = {
     "profile": "firstbell_profile",
@@ -96,6 +98,7 @@ class ActionModule(ActionBase):
         # What has the wrong type would only be complained about twice.
         values = {name: value for name, value in values.items() if name not in {finding.name for finding in wrong}}
         findings += value_findings({name: value for name, value in values.items() if isinstance(value, str)})
+        findings += input_findings(values)
         findings += self._secret_findings(values) + self._file_findings(values)
         if not {finding.name for finding in findings} & set(PLAN.values()):
             findings += self._plan_findings(values)
@@ -146,14 +149,22 @@ class ActionModule(ActionBase):
 
     def _host_findings(self, probe: Mapping[str, Any], task_vars: Mapping[str, Any]) -> list[Finding]:
         args, host = self._task.args, task_vars["inventory_hostname"]
+        findings = []
+        try:
+            least = parse_size(args.get("minimum_free", MINIMUM_FREE), "preflight_minimum_free")
+        except FirstbellError as error:
+            name, _colon, problem = str(error).partition(": ")
+            findings.append(Finding(name, problem, ""))
+            least = parse_size(MINIMUM_FREE)
         return [
+            *findings,
             *twin_findings(host, self._addresses(task_vars)),
             *host_findings(
                 HostProbe.from_dict(probe),
                 stack=args["stack"],
                 ports=args.get("ports", [80, 443]),
                 postgres_major=str(args.get("postgres_major", "17")),
-                minimum_free_bytes=parse_size(args.get("minimum_free", "10GB"), "preflight_minimum_free"),
+                minimum_free_bytes=least,
             ),
         ]
 

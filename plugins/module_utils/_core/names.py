@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Iterable
 
@@ -52,6 +53,22 @@ def did_you_mean(name: str, known: Iterable[str]) -> str | None:
     by_lower = {candidate.lower(): candidate for candidate in sorted(known, reverse=True)}
     nearest = difflib.get_close_matches(str(name).lower(), sorted(by_lower), n=1, cutoff=0.6)
     return by_lower[nearest[0]] if nearest else None
+
+
+def near(name: str, known: Iterable[str], ratio: float = 0.85) -> str | None:
+    """The known name that a name is all but a misspelling of: stricter than ``did_you_mean``."""
+    nearest = did_you_mean(name, known)
+    if nearest and difflib.SequenceMatcher(None, str(name).lower(), nearest.lower()).ratio() >= ratio:
+        return nearest
+    return None
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _text(value: object, what: str) -> str:
@@ -105,6 +122,8 @@ def _domain_problem(name: str) -> str | None:
     labels = name.split(".")
     if "*" in name:
         problem = "is a wildcard; write the one name that users type, such as school.example.org"
+    elif _is_address(name):
+        problem = "is an address; certificates and cookies need a name, such as school.example.org"
     elif set(name) & set("/:@"):
         problem = "is more than a host name; leave out the scheme, port, path and user"
     elif not name.isascii():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Union
 
 from . import known_settings
@@ -72,7 +72,7 @@ def _between(least: int, most: int = _MOST_COUNT) -> _Check:
     return lambda value, path: count(value, path, least, most)
 
 
-def _scalar(value: object, path: str, spelled: tuple[Setting, Setting]) -> Setting:
+def scalar(value: object, path: str, spelled: tuple[Setting, Setting]) -> Setting:
     """Any other setting: one line of text or a number; a truth as its server spells it."""
     if isinstance(value, bool):
         return spelled[0] if value else spelled[1]
@@ -126,6 +126,13 @@ def _unknown(path: str, key: object, known: Mapping[str, object]) -> str:
     return f"{path}: there is no {shown(key)}; {hint}"
 
 
+def unknown_setting(server: str, key: object, known: Iterable[str], path: str) -> str:
+    """What to say of a setting that the server does not have."""
+    nearest = did_you_mean(key, known) if isinstance(key, str) else None
+    hint = f"; did you mean {nearest}?" if nearest else ""
+    return f"{path}: {server} has no setting {shown(key)}{hint}"
+
+
 def _settings(
     server: str,
     known: frozenset[str],
@@ -147,13 +154,11 @@ def _settings(
                 raise InputError(f"{path}: {name} is set by the role {server}; see its variables")
             extension, dot, rest = name.partition(".")
             if name not in known and not (dot and rest.replace("_", "").isalnum() and extension in prefixes):
-                nearest = did_you_mean(name, known)
-                hint = f"; did you mean {nearest}?" if nearest else ""
-                raise InputError(f"{path}: {server} has no setting {shown(key)}{hint}")
+                raise InputError(unknown_setting(server, key, known, path))
             if name in special:
                 normal[name] = special[name](item, f"{path}.{name}")
             else:
-                normal[name] = _scalar(item, f"{path}.{name}", spelled)
+                normal[name] = scalar(item, f"{path}.{name}", spelled)
         return normal
 
     return check

@@ -4,8 +4,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from ansible_collections.firstbell.stack.plugins.action import preflight
 from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError
+from ansible_collections.firstbell.stack.plugins.module_utils._core.input_checks import (
+    CHECKS,
+    DICTIONARIES,
+    input_findings,
+)
 from ansible_collections.firstbell.stack.plugins.module_utils._core.sizing import sizing
 
 HOST = {"firstbell_profile": "small", "firstbell_host_memory": "4GB", "firstbell_host_cpus": 2}
@@ -51,6 +57,16 @@ def test_the_inputs_of_all_roles_are_known_and_those_of_other_tools_are_not() ->
     assert not [name for name in known if name.startswith(("demo_", "init_", "sandbox_"))]
 
 
+def test_what_is_checked_is_an_input_and_its_default_passes() -> None:
+    checked = {*CHECKS, *DICTIONARIES}
+    assert checked <= set(preflight.known_options())
+    defaults: dict[str, Any] = {}
+    for path in preflight.ROLES.glob("*/defaults/main.yml"):
+        defaults.update(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert checked <= set(defaults)
+    assert input_findings({name: value for name, value in defaults.items() if "{{" not in str(value)}) == []
+
+
 def test_a_good_inventory_passes(action: Action) -> None:
     assert told(action) == []
 
@@ -69,6 +85,8 @@ def test_a_good_inventory_passes(action: Action) -> None:
         ({"firstbell_profile": "smal"}, "firstbell_profile: 'smal' is none of its choices. Did you mean small?"),
         ({"firstbell_plan_overrides": {"redis": {"setting": {}}}}, "firstbell_plan_overrides.redis: "),
         ({"redis_settings_extra": "maxclients 5"}, "redis_settings_extra: 'maxclients 5' has the wrong type."),
+        ({"redis_settings_extra": {"maxmemroy": 1}}, "redis_settings_extra: Redis has no setting 'maxmemroy'; did you"),
+        ({"edge_http_port": 0}, "edge_http_port: 0 is no whole number between 1 and 65535"),
         ({"postgres_hba_extra": {"a": 1}}, "postgres_hba_extra: {'a': 1} has the wrong type. Write it as a list."),
         ({"pki_certificates": [{"dns": ["a.example"]}]}, "pki_certificates: missing required arguments: name"),
         (
