@@ -21,7 +21,7 @@ from ..module_utils._core.errors import FirstbellError
 from ..module_utils._core.findings import Finding, refuse
 from ..module_utils._core.host import HostProbe, host_findings, twin_findings
 from ..module_utils._core.input_checks import input_findings
-from ..module_utils._core.secrets import check_foreign_secrets, check_secrets, missing_secrets
+from ..module_utils._core.secrets import check_foreign_secrets, check_secrets, missing_secrets, misspelt_secrets
 from ..module_utils._core.sizing import sizing
 from ..module_utils._core.units import parse_size
 from ..module_utils._core.variables import type_finding, unknown_variables, value_findings
@@ -120,11 +120,13 @@ class ActionModule(ActionBase):
     @staticmethod
     def _secret_findings(values: Mapping[str, Any]) -> list[Finding]:
         own, extra = values.get(SECRETS), values.get(EXTRA_SECRETS)
-        findings = [*check_secrets(own), *missing_secrets(own)] if isinstance(own, Mapping) else []
+        own = own if isinstance(own, Mapping) else None
+        found = []
+        if own is not None:
+            found += [(SECRETS, one) for one in (*check_secrets(own), *missing_secrets(own), *misspelt_secrets(own))]
         if isinstance(extra, Mapping):
-            foreign = check_foreign_secrets(extra, own if isinstance(own, Mapping) else {})
-            findings += [Finding(f"{EXTRA_SECRETS}.{one.name}", one.problem, one.fix) for one in foreign]
-        return findings
+            found += [(EXTRA_SECRETS, one) for one in check_foreign_secrets(extra, own or {})]
+        return [Finding(f"{variable}.{one.name}", one.problem, one.fix) for variable, one in found]
 
     @staticmethod
     def _file_findings(values: Mapping[str, Any]) -> list[Finding]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 import secrets as _random
 from collections import Counter
 from collections.abc import Callable, Mapping
 
 from .errors import InputError
 from .findings import Finding
-from .names import did_you_mean
+from .names import did_you_mean, near
 from .units import is_unicode, shown
 
 #: Bits of the least that a guesser should face.
@@ -26,6 +27,9 @@ MINIMUM_LENGTH_OF_KEYS = 32
 
 #: What every stack has to have.
 REQUIRED = ("database_owner_password", "database_app_password", "redis_app_password", "nextauth_secret")
+
+#: These, and what a tool of the collection reads where it is there.
+KNOWN = (*REQUIRED, "demo_password")
 
 #: The kinds that ``generate`` makes.
 KINDS = ("password", "key")
@@ -81,6 +85,27 @@ KNOWN_BAD = frozenset(
     )
 )
 _PART_LENGTH = 8
+
+#: Words that anybody would try; what is left without them has to be a secret by itself.
+_WORDS = re.compile(
+    "academy|admin|attendance|database|development|firstbell|grafana|nextauth|owner|pgbouncer|production|"
+    "redis|school|server|staging|stories",
+    re.IGNORECASE,
+)
+#: Forms of what somebody meant to fill in later.
+_PLACEHOLDER = re.compile(
+    r"<[^<>]*>|\{\{.*\}\}|\$\{.*\}|\[[a-z _-]+\]|x{3,}|\*{3,}|\.{3,}|-{3,}|"
+    r"(todo|tbd|fixme|to[-_ ]?be[-_ ]?(set|done|defined|filled)|n/a|none|null|dummy|placeholder)"
+    r"([:!. ].*|[-_][\w-]{0,20})?|"
+    r"(change|replace|fill|insert)[-_ ]?(me|this|it|in|here)\W*\d*\W*|"
+    r"(pass(word|wort)?|secret|token|test|example|admin|default|letmein|welcome|qwerty|demo)\W*\d{0,4}\W*|"
+    r"(my|your|the|some)[-_ ]?[\w -]{0,30}(password|secret|token|key)([-_ ]here)?\W*\d{0,4}",
+    re.IGNORECASE | re.DOTALL,
+)
+_FILLED = re.compile(r"<[a-z][a-z0-9 _-]*>|x{5,}|change[-_ ]?me|replace[-_ ]?me|^todo\b", re.IGNORECASE)
+_REPEATED = re.compile(r"(.{5})(?=.*?\1)", re.DOTALL)
+#: Longer values are not searched for what is repeated in them: that takes long, and they have enough.
+_MOST_SEARCHED = 256
 
 
 def generate(kind: str, token: Callable[[int], bytes] = _random.token_bytes) -> str:
@@ -138,7 +163,7 @@ def check_foreign_secrets(values: Mapping[str, object], own: Mapping[str, object
     for name, value in values.items():
         if not isinstance(value, str) or not value:
             findings.append(Finding(str(name), _problem(str(name), value) or "", "Give it as text, or leave it out."))
-        elif value.lower() in KNOWN_BAD:
+        elif value.lower() in KNOWN_BAD or _PLACEHOLDER.fullmatch(value.strip()):
             fix = "Take the real one."
             findings.append(Finding(str(name), "is a default or a placeholder that everybody knows", fix))
         elif value in names:
@@ -149,7 +174,19 @@ def check_foreign_secrets(values: Mapping[str, object], own: Mapping[str, object
 def missing_secrets(values: Mapping[str, object]) -> list[Finding]:
     """Those of the required ones that are not there."""
     fix = "Generate what is missing with: make secrets"
-    return [Finding(name, "is missing in firstbell_secrets", fix) for name in REQUIRED if name not in values]
+    return [Finding(name, "is missing", fix) for name in REQUIRED if name not in values]
+
+
+def misspelt_secrets(values: Mapping[str, object]) -> list[Finding]:
+    """Those that nobody reads and whose name is nearly that of one; others may be your own."""
+    missing = [name for name in REQUIRED if name not in values]
+    findings = []
+    for name in map(str, values):
+        if name not in KNOWN:
+            meant = near(name, missing) or near(name, KNOWN, 0.9)
+            if meant:
+                findings.append(Finding(name, "no role knows this secret", f"Did you mean {meant}?"))
+    return findings
 
 
 def _fix(name: str) -> str:
@@ -177,12 +214,14 @@ def _unusable(value: str) -> str | None:
 
 
 def _guessable(name: str, value: str) -> str | None:
-    if _is_known(value.lower()):
+    if _is_known(value.lower()) or _PLACEHOLDER.fullmatch(value) or _FILLED.search(value):
         return "is a default or a placeholder that everybody knows"
     if len(value) < minimum_length(name):
         return f"is shorter than {minimum_length(name)} characters"
     if entropy_bits(value) < MINIMUM_ENTROPY_BITS:
         return "is too easy to guess"
+    if entropy_bits(_WORDS.sub("", value)) < MINIMUM_ENTROPY_BITS:
+        return "is hardly more than words that anybody would try"
     return None
 
 
@@ -193,11 +232,13 @@ def _is_known(lower: str) -> bool:
 def entropy_bits(value: str) -> float:
     """A cautious estimate in bits: Shannon's over the characters, without runs and repeats.
 
-    A repeated block counts once, and so does a run such as ``abcdef`` or
+    A repeated block counts once, wherever it stands, and so does a run such as ``abcdef`` or
     ``111111``. An estimate from one sample only ever finds the careless.
     """
     period = (value + value).find(value, 1)
     block = value[:period]
+    if len(block) <= _MOST_SEARCHED:
+        block = _REPEATED.sub("", block)
     fresh = [character for previous, character in zip(" " + block, block) if abs(ord(character) - ord(previous)) > 1]
     total = len(fresh)
     per_character = -sum(n / total * math.log2(n / total) for n in Counter(fresh).values()) if total else 0.0

@@ -12,10 +12,16 @@ from zoneinfo import available_timezones
 
 from .errors import FirstbellError
 from .findings import Finding
-from .names import check_domain, check_email, check_identifier, check_stack_name, did_you_mean
+from .names import check_domain, check_email, check_identifier, check_stack_name, did_you_mean, near
 from .units import parse_size, shown
 
 PREFIX = "firstbell_"
+OTHER_PREFIXES = ("ansible_", "inventory_", "molecule_", "mysql_", "nginx_", "haproxy_", "postgresql_")
+"""Of Ansible itself, and of roles of others whose variables are called much like ours."""
+MISSPELT = 0.9
+"""How much of a name must be that of another, from 0 to 1, where its prefix is unknown."""
+SHORTEST_MISSPELT = 10
+"""Shorter names are too easily near to one that means something else."""
 KINDS = {
     "bool": "Write true or false.",
     "dict": "Write it as a dictionary.",
@@ -32,14 +38,25 @@ def unknown_variables(names: Iterable[str], known: Iterable[str]) -> list[Findin
     """Name every variable with our prefix that nobody reads.
 
     Role variables (``redis_...``) are not ours alone, so one of those is reported
-    only where it is nearly the name of one that exists.
+    only where it is nearly the name of one that exists, and any other variable only
+    where it is all but that: ``fistbell_profile``, ``FIRSTBELL_PROFILE``.
     """
     known = set(known)
     prefixes = {name.split("_", 1)[0] + "_" for name in known} - {PREFIX}
+    long = [name for name in known if len(name) >= SHORTEST_MISSPELT]
     findings = []
     for name in sorted(set(names) - known):
-        nearest = did_you_mean(name, known)
-        if name.startswith(PREFIX) or (nearest and name.startswith(tuple(prefixes))):
+        if name.startswith(PREFIX):
+            nearest = did_you_mean(name, known)
+        elif name.startswith(tuple(prefixes)):
+            nearest = near(name, known)
+        elif name.lower() in known:
+            nearest = name.lower()
+        elif name.startswith(OTHER_PREFIXES):
+            nearest = None
+        else:
+            nearest = near(name, long, MISSPELT)
+        if nearest or name.startswith(PREFIX):
             fix = f"Did you mean {nearest}?" if nearest else "Remove it; docs/variables.md lists those that exist."
             findings.append(Finding(name, "no role knows this variable", fix))
     return findings

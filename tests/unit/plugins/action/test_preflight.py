@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
+from dataclasses import asdict
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 from ansible_collections.firstbell.stack.plugins.action import preflight
 from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError
+from ansible_collections.firstbell.stack.plugins.module_utils._core.host import HostProbe
 from ansible_collections.firstbell.stack.plugins.module_utils._core.input_checks import (
     CHECKS,
     DICTIONARIES,
@@ -14,7 +18,25 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.input_checks
 )
 from ansible_collections.firstbell.stack.plugins.module_utils._core.sizing import sizing
 
+BARE = HostProbe("debian", "13", "systemd", "", "", {}, {}, [], None, "", "", 50 * 2**30)
+OTHERS = re.findall(
+    r"\w+",
+    """
+    ansible_host ansible_port ansible_user ansible_facts ansible_check_mode ansible_play_hosts_all environment
+    groups group_names hostvars inventory_dir inventory_file inventory_hostname omit playbook_dir role_path vars
+    admin_email app_name database_host db_port domain domain_aliases docker_registry_user hostname my_app_port
+    nginx_image postgresql_database postgresql_databases postgresql_hba_entries profile school_domain server_name
+    timezone users
+    """,
+)
 HOST = {"firstbell_profile": "small", "firstbell_host_memory": "4GB", "firstbell_host_cpus": 2}
+
+SECRETS = {
+    "database_owner_password": "Ahth7ohn2ohy5aiPh8oowah4ieYaequ1",
+    "database_app_password": "iequ5Ohng4aebaiMo7ooGhai0ohVah8f",
+    "redis_app_password": "oor1Ohchei7phah9Wu6aeNgooQuah3ei",
+    "nextauth_secret": "Cheeth2phooy9Ahnah3quieyei7ohF5a",
+}
 
 
 class Action(preflight.ActionModule):
@@ -41,14 +63,6 @@ def told(action: Action, **variables: Any) -> list[str]:
             {**HOST, **source, "firstbell_admin_email": "admin@school.example", **variables}
         )
     ]
-
-
-SECRETS = {
-    "database_owner_password": "Ahth7ohn2ohy5aiPh8oowah4ieYaequ1",
-    "database_app_password": "iequ5Ohng4aebaiMo7ooGhai0ohVah8f",
-    "redis_app_password": "oor1Ohchei7phah9Wu6aeNgooQuah3ei",
-    "nextauth_secret": "Cheeth2phooy9Ahnah3quieyei7ohF5a",
-}
 
 
 def test_the_inputs_of_all_roles_are_known_and_those_of_other_tools_are_not() -> None:
@@ -94,6 +108,19 @@ def test_a_good_inventory_passes(action: Action) -> None:
             "firstbell_secrets: it is not a dictionary. Write it with",
         ),
         ({"app_secrets_extra": {"MAIL": "password"}}, "app_secrets_extra.MAIL: is a default or a placeholder"),
+        ({"app_secrets_extra": {"MAIL": "<todo>"}}, "app_secrets_extra.MAIL: is a default or a placeholder"),
+        (
+            {"firstbell_secrets": {**SECRETS, "redis_app_password": "short"}},
+            "firstbell_secrets.redis_app_password: is shorter than 20 characters",
+        ),
+        (
+            {"firstbell_secrets": {**SECRETS, "demo_pasword": "ieGh9eiw1aeThoh8ahpie4Ohcah5oobe"}},
+            "firstbell_secrets.demo_pasword: no role knows this secret. Did you mean demo_password?",
+        ),
+        (
+            {"fistbell_profile": "small"},
+            "fistbell_profile: no role knows this variable. Did you mean firstbell_profile?",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_once(action: Action, variables: dict[str, Any], words: str) -> None:
@@ -124,6 +151,19 @@ def test_the_plans_arguments_are_called_by_the_variables_that_give_them(override
     (finding,) = Action._plan_findings({**HOST, "firstbell_plan_overrides": overrides})
     assert "  overrides." in str(caught.value) or str(caught.value).startswith("overrides.")
     assert "firstbell_plan_overrides.postgres.settings" in str(finding)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_variables_of_ansible_and_of_other_roles_are_left_alone(action: Action, name: str) -> None:
+    assert told(action, **{name: "x"}) == []
+
+
+def test_a_bad_least_space_is_one_finding_and_hides_no_other(action: Action) -> None:
+    probe = {**asdict(BARE), "free_bytes": 2**30}
+    action._task = SimpleNamespace(args={"stack": "school", "minimum_free": "lots"})
+    findings = action._host_findings(probe, {"inventory_hostname": "one", "hostvars": {"one": {}}})
+    assert [finding.name for finding in findings] == ["preflight_minimum_free", "disk"]
+    assert str(findings[0]).startswith("preflight_minimum_free: 'lots' is no size; write a number with a unit")
 
 
 def test_hosts_of_the_play_are_known_by_how_they_are_reached_and_by_their_own_address() -> None:

@@ -16,6 +16,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.secrets impo
     generate,
     kind_of,
     missing_secrets,
+    misspelt_secrets,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -77,6 +78,26 @@ def test_known_secrets_are_refused(value: str) -> None:
         ("database_app_password", "abcdefghijklmnopqrstuvwxyz", "is too easy to guess"),
         ("database_app_password", "N8Kq3vXz" * 5, "is too easy to guess"),
         ("database_app_password", "0101101001011010010110100101", "is too easy to guess"),
+        ("database_app_password", "N8Kq3vXzR2-N8Kq3vXzR2-N8Kq3vXzR2", "is too easy to guess"),
+        ("database_app_password", "firstbell-Redis-2026-x7Kq!", "is hardly more than words that anybody would try"),
+        ("redis_app_password", "academy_production_redis_1", "is hardly more than words that anybody would try"),
+        ("redis_app_password", "firstbell-" + GOOD, None),
+        (
+            "nextauth_secret",
+            "<output of openssl rand -base64 32>",
+            "is a default or a placeholder that everybody knows",
+        ),
+        (
+            "nextauth_secret",
+            "TODO: make one with openssl rand, soon",
+            "is a default or a placeholder that everybody knows",
+        ),
+        (
+            "nextauth_secret",
+            "q7-XXXXXXXXXXXXXXXXXX-8Kd2-mWp7LtYc5H",
+            "is a default or a placeholder that everybody knows",
+        ),
+        ("nextauth_secret", "ChangeMe2026-and-make-it-32-long!", "is a default or a placeholder that everybody knows"),
         ("database_app_password", "ünïcödé 🔑 is fine, if it is long", None),
     ],
 )
@@ -111,6 +132,26 @@ def test_entropy_is_no_more_than_the_alphabet_gives(value: str) -> None:
     assert 0 <= entropy_bits(value) <= len(value) * len(value).bit_length()
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("databse_app_password", "database_app_password"),
+        ("DATABASE_APP_PASSWORD", "database_app_password"),
+        ("demo_pasword", "demo_password"),
+        ("nextauth_secrets", "nextauth_secret"),
+        ("database_report_password", None),
+        ("backup_cipher_key", None),
+        ("demo_password", None),
+    ],
+)
+def test_a_misspelt_secret_is_told_which_one_was_meant(name: str, meant: str | None) -> None:
+    values = {"database_owner_password": GOOD, "redis_app_password": GOOD, "nextauth_secret": GOOD, name: GOOD}
+    findings = misspelt_secrets({**values, **({} if "app" in name.lower() else {"database_app_password": GOOD})})
+    assert [str(finding) for finding in findings] == (
+        [f"{name}: no role knows this secret. Did you mean {meant}?"] if meant else []
+    )
+
+
 def test_what_is_missing_is_named() -> None:
     assert missing_secrets(dict.fromkeys(REQUIRED, "")) == []
     assert [finding.name for finding in missing_secrets({"nextauth_secret": GOOD})] == list(REQUIRED[:3])
@@ -122,7 +163,29 @@ def test_what_is_missing_is_named() -> None:
         ("4711", None),
         ("-----BEGIN KEY-----\nabc\n", None),
         ("postgresql://user@host/db", None),
-        ("ChangeMe", "is a default or a placeholder that everybody knows"),
+        *(
+            (placeholder, "is a default or a placeholder that everybody knows")
+            for placeholder in (
+                *(
+                    "ChangeMe",
+                    "changeme123",
+                    "CHANGE_ME!",
+                    "replace-me-1",
+                    "TODO",
+                    "todo: ask Ms. Lang",
+                    "TBD",
+                    "FIXME",
+                ),
+                *("<token>", "<YOUR KEY HERE>", "[your key]", "${SMTP_PASSWORD}", "xxx", "XXXXXX", "***", "..."),
+                *("your-api-key", "my_secret_token", "Password!2024", "secret1", "dummy", "placeholder-1", "null"),
+            )
+        ),
+        ("tbdK8f-todo-Xq2", None),
+        ("[1, 2]", None),
+        ("nonesuch", None),
+        ("mykeyboard", None),
+        ("sk_test_4eC39HqLyjWDarjtT1zdp7dc", None),
+        ("_".join("your" * 40), None),
         (GOOD, "is the same as redis_app_password"),
         ("", "is empty"),
         (None, "has no value"),

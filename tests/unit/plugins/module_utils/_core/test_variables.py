@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -11,7 +12,17 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.variables im
     value_findings,
 )
 
-KNOWN = ["firstbell_domain", "firstbell_profile", "redis_settings_extra", "app_port"]
+KNOWN = [
+    *(
+        "app_port",
+        "firstbell_app_image",
+        "firstbell_domain",
+        "firstbell_profile",
+        "host_user",
+        "pgbouncer_settings_extra",
+    ),
+    *("postgres_database", "postgres_image", "postgres_settings_extra", "redis_settings_extra"),
+]
 GOOD = {
     "firstbell_stack_name": "school",
     "firstbell_domain": "school.example.org",
@@ -23,7 +34,18 @@ GOOD = {
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("firstbell_domian", "firstbell_domain"), ("redis_setings_extra", "redis_settings_extra")],
+    [
+        ("firstbell_domian", "firstbell_domain"),
+        ("redis_setings_extra", "redis_settings_extra"),
+        ("fistbell_profile", "firstbell_profile"),
+        ("firstbel_domain", "firstbell_domain"),
+        ("first_bell_domain", "firstbell_domain"),
+        ("postgre_settings_extra", "postgres_settings_extra"),
+        ("pgbounce_settings_extra", "pgbouncer_settings_extra"),
+        ("FIRSTBELL_PROFILE", "firstbell_profile"),
+        ("Firstbell_Domain", "firstbell_domain"),
+        ("APP_PORT", "app_port"),
+    ],
 )
 def test_a_misspelt_name_is_told_which_one_was_meant(name: str, meant: str) -> None:
     (finding,) = unknown_variables([name, "firstbell_profile"], KNOWN)
@@ -36,7 +58,20 @@ def test_an_unknown_name_of_ours_is_refused_even_if_nothing_is_near() -> None:
     assert "no role knows" in str(finding)
 
 
-@pytest.mark.parametrize("name", ["app_name", "redis_exporter_port", "ansible_host", "my_variable"])
+OTHERS = re.findall(
+    r"\w+",
+    """
+    app_name redis_exporter_port my_variable my_app_port ghost_user apt_port domain profile my_domain
+    school_domain docker_registry_user postgresql_databases postgresql_database postgresql_image mysql_databases
+    nginx_image ansible_host ansible_port ansible_user ansible_become ansible_facts ansible_check_mode
+    ansible_play_hosts_all ansible_python_interpreter ansible_ssh_common_args environment group_names groups
+    hostvars inventory_dir inventory_file inventory_hostname inventory_hostname_short omit play_hosts playbook_dir
+    role_name role_path vars
+    """,
+)
+
+
+@pytest.mark.parametrize("name", OTHERS)
 def test_other_peoples_names_are_left_alone(name: str) -> None:
     assert unknown_variables([name], KNOWN) == []
 
