@@ -16,8 +16,8 @@ from .names import check_domain, check_email, check_identifier, check_stack_name
 from .units import parse_size, shown
 
 PREFIX = "firstbell_"
-OTHER_PREFIXES = ("ansible_", "inventory_", "molecule_", "mysql_", "nginx_", "haproxy_", "postgresql_")
-"""Of Ansible itself, and of roles of others whose variables are called much like ours."""
+OTHER_PREFIXES = ("_", "ansible_", "inventory_", "molecule_", "mysql_", "nginx_", "haproxy_", "postgresql_")
+"""Private ones, those of Ansible itself, and of roles of others whose variables are called much like ours."""
 MISSPELT = 0.9
 """How much of a name must be that of another, from 0 to 1, where its prefix is unknown."""
 SHORTEST_MISSPELT = 10

@@ -61,7 +61,8 @@ def test_an_unknown_name_of_ours_is_refused_even_if_nothing_is_near() -> None:
 OTHERS = re.findall(
     r"\w+",
     """
-    app_name redis_exporter_port my_variable my_app_port ghost_user apt_port domain profile my_domain
+    __app_image __postgres_image app_name redis_exporter_port my_variable my_app_port ghost_user apt_port
+    domain profile my_domain
     school_domain docker_registry_user postgresql_databases postgresql_database postgresql_image mysql_databases
     nginx_image ansible_host ansible_port ansible_user ansible_become ansible_facts ansible_check_mode
     ansible_play_hosts_all ansible_python_interpreter ansible_ssh_common_args environment group_names groups
