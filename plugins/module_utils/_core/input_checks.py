@@ -30,7 +30,7 @@ _PCRE_ONLY = re.compile(r"\(\?[<>|P+&R']|\\[hHKNpPQERXzGgk]|[+*?}]\+|\[\[:")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SECRET_NAME = re.compile(r".*(PASSWORD|SECRET|TOKEN|_KEY)|DATABASE_URL|REDIS_URL", re.IGNORECASE)
 _PUBLIC_NAME = re.compile(r"NEXT_PUBLIC_.*|.*PUBLIC_KEY", re.IGNORECASE)
-_SYSCTL_VALUE = re.compile(r"[\w.,:/@%+-]+([ \t]+[\w.,:/@%+-]+)*")
+_SYSCTL_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]+")
 
 
 def _refused(path: str, value: object, problem: str) -> InputError:

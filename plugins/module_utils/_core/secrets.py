@@ -95,10 +95,10 @@ _WORDS = re.compile(
 #: Forms of what somebody meant to fill in later.
 _PLACEHOLDER = re.compile(
     r"<[^<>]*>|\{\{.*\}\}|\$\{.*\}|\[[a-z _-]+\]|x{3,}|\*{3,}|\.{3,}|-{3,}|"
-    r"(todo|tbd|fixme|to[-_ ]?be[-_ ]?(set|done|defined|filled)|n/a|none|null|dummy|placeholder)"
+    r"(todo|tbd|fixme|to[-_ ]?be[-_ ]?(set|done|defined|filled)|n/a|dummy|placeholder)"
     r"([:!. ].*|[-_][\w-]{0,20})?|"
     r"(change|replace|fill|insert)[-_ ]?(me|this|it|in|here)\W*\d*\W*|"
-    r"(pass(word|wort)?|secret|token|test|example|admin|default|letmein|welcome|qwerty|demo)\W*\d{0,4}\W*|"
+    r"(pass(word|wort)?|secret|token|test|example|admin|default|letmein|welcome|qwerty)\W*\d{0,4}\W*|"
     r"(my|your|the|some)[-_ ]?[\w -]{0,30}(password|secret|token|key)([-_ ]here)?\W*\d{0,4}",
     re.IGNORECASE | re.DOTALL,
 )

@@ -18,15 +18,24 @@ from .errors import InputError
 from .names import did_you_mean
 from .overrides import count, scalar, unknown_setting
 from .postgres_settings import COUNT_SETTINGS, MEMORY_SETTINGS, memory_setting
-from .units import format_size, parse_size, shown
+from .units import format_size, parse_duration, parse_size, shown
 
 _Check = Callable[[object, str], object]
 
 _EXTENSION = re.compile(r"[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)+")
+_POSTGRES_NUMBER = r"-?(0[xX][0-9a-fA-F]+|[0-9]*\.?[0-9]+([eE][+-]?[0-9]+)?)"
 _POSTGRES_SIZE = re.compile(r"[0-9]+(\.[0-9]+)? *(B|kB|MB|GB|TB)")
-_WHOLE = re.compile(r"-?[0-9]+")
+_POSTGRES_TIME = re.compile(_POSTGRES_NUMBER + r"\s*(us|ms|s|min|h|d)?")
+_NUMBER = re.compile(r"-?[0-9]*\.?[0-9]+|0x[0-9a-fA-F]+")
+_WITHOUT_UNIT = re.compile(_POSTGRES_NUMBER)
 _REDIS_SIZE = re.compile(r"[0-9]+([kmg]?b|[kmg])?", re.IGNORECASE)
 
+#: How the names of PostgreSQL's settings end that hold a time.
+_TIMES = ("_timeout", "_delay", "_interval", "_naptime", "_min_duration", "_min_duration_statement")
+#: Those of PgBouncer that hold a text; the plan's others are numbers.
+_PGBOUNCER_TEXTS = frozenset(
+    ("ignore_startup_parameters", "pool_mode", "server_check_query", "server_reset_query", "track_extra_parameters")
+)
 #: Directives of redis.conf that CONFIG GET does not list.
 _REDIS_FILE_ONLY = frozenset(("include", "loadmodule", "rename-command", "user"))
 #: Those of PgBouncer that take true and false; its other switches are numbers.
@@ -71,7 +80,7 @@ class _Server:
 def _postgres_memory(name: str) -> _Check:
     def check(value: object, path: str) -> object:
         if (isinstance(value, int) and not isinstance(value, bool)) or (
-            isinstance(value, str) and _WHOLE.fullmatch(value.strip())
+            isinstance(value, str) and _WITHOUT_UNIT.fullmatch(value.strip())
         ):
             return value  # in the setting's own unit
         text = str(value).strip()
@@ -81,6 +90,27 @@ def _postgres_memory(name: str) -> _Check:
         return memory_setting(name, text.replace(" ", ""), path)
 
     return check
+
+
+def _postgres_time(value: object, path: str) -> object:
+    text = str(value).strip()
+    if not _POSTGRES_TIME.fullmatch(text):
+        right = "a number with ms, s, min, h or d, such as 30s"
+        if text.endswith("m") and text[:-1].isdigit():
+            right = f"{text}in"
+        raise InputError(f"{path}: {shown(value)} is no time for PostgreSQL; write {right}")
+    return value
+
+
+def _plain_number(value: object, path: str) -> object:
+    text = str(value).strip()
+    if not _NUMBER.fullmatch(text):
+        try:
+            right = f"{parse_duration(text, path):g}"
+        except InputError:
+            right = "one such as 30"
+        raise InputError(f"{path}: {shown(value)} is no number, and units are not taken here; write {right}")
+    return value
 
 
 def _between(least: int, most: int) -> _Check:
@@ -113,6 +143,7 @@ _POSTGRES = _Server(
     {
         **{name: _postgres_memory(name) for name in MEMORY_SETTINGS},
         **{name: _between(*bounds) for name, bounds in COUNT_SETTINGS.items()},
+        **{name: _postgres_time for name in known_settings.POSTGRES if name.endswith(_TIMES)},
     },
     dotted=True,
 )
@@ -120,6 +151,7 @@ _PGBOUNCER = _Server(
     "PgBouncer",
     known_settings.PGBOUNCER | known_settings.PGBOUNCER_OF_THE_ROLE,
     {
+        **dict.fromkeys(known_settings.PGBOUNCER - _PGBOUNCER_TEXTS - _PGBOUNCER_TRUTHS, _plain_number),
         **dict.fromkeys(
             (
                 "default_pool_size",
@@ -142,6 +174,8 @@ _REDIS = _Server(
     "Redis",
     known_settings.REDIS | known_settings.REDIS_OF_THE_ROLE | _REDIS_FILE_ONLY,
     {
+        **dict.fromkeys(("databases", "hz", "slowlog-max-len", "tcp-keepalive", "timeout"), _plain_number),
+        **dict.fromkeys(("activedefrag", "appendonly", "protected-mode"), _one_of("yes", "no")),
         "appendfsync": _one_of("always", "everysec", "no"),
         "maxclients": _between(1, 1_000_000),
         "maxmemory": _redis_memory,

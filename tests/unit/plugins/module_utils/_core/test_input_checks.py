@@ -37,7 +37,7 @@ GOOD: list[tuple[str, Any]] = [
     ("host_journal_size", "1G"),
     ("host_swap_size", 0),
     ("host_swap_size", "512MB"),
-    ("host_sysctls_extra", {"net.ipv4.ip_local_port_range": "10000 65000", "vm.swappiness": 1}),
+    ("host_sysctls_extra", {"net.ipv4.ip_local_port_range": "10000 65000", "kernel.core_pattern": "|/bin/false"}),
     ("host_upgrade_reboot_time", "04:30"),
     ("host_upgrade_reboot_time", ""),
     ("preflight_ports", [80, 443]),
