@@ -67,7 +67,8 @@ def stages() -> dict[str, list[str]]:
         "unit": ["pytest", "tests/unit", "tests/repo"],
         "lint/ansible-lint": ["ansible-lint"],
         "lint/changelog": ["antsibull-changelog", "lint"],
-        "lint/sanity": [sys.executable, "tests/sanity.py"],
+        "lint/sanity": [sys.executable, "tests/sanity_and_units.py", "sanity"],
+        "units": [sys.executable, "tests/sanity_and_units.py", "units"],
         "integration": ["pytest", "tests/integration"],
         "tarball": [sys.executable, "tests/tarball.py"],
     }

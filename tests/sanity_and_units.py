@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs ``ansible-test sanity`` on a copy of the collection; arguments are handed on.
+"""Runs ``ansible-test sanity`` or ``ansible-test units`` on a copy of the collection; arguments are handed on.
 
 ``ansible-test`` wants a folder ansible_collections/firstbell/stack without links.
 It bootstraps pip for its virtual environments with a script from a host that a
@@ -46,10 +46,10 @@ def provide_bootstrap() -> None:
             path.write_text(BOOTSTRAP, encoding="utf-8")
 
 
-def copy_collection(destination: Path) -> None:
-    """Copy what a release ships."""
-    destination.mkdir(parents=True)
-    for name in SHIPPED:
+def copy_collection(destination: Path, more: tuple[str, ...]) -> None:
+    """Copy what a release ships, and more."""
+    (destination / "tests").mkdir(parents=True)
+    for name in (*SHIPPED, *more):
         source = ROOT / name
         if source.is_dir():
             shutil.copytree(source, destination / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
@@ -60,13 +60,13 @@ def copy_collection(destination: Path) -> None:
 def main(arguments: list[str]) -> int:
     provide_bootstrap()
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    command = [str(Path(sys.executable).parent / "ansible-test"), "sanity", "--venv", "--python", python, *arguments]
+    command = [str(Path(sys.executable).parent / "ansible-test"), *arguments, "--venv", "--python", python]
     # Its own environments must not see this one.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
     # Outside of the checkout: ansible-test would ask git, which ignores the copy.
     with tempfile.TemporaryDirectory() as work:
         copy = Path(work) / "ansible_collections" / "firstbell" / "stack"
-        copy_collection(copy)
+        copy_collection(copy, ("tests/unit",) if "units" in arguments else ())
         return subprocess.run(command, cwd=copy, env=environment, check=False).returncode
 
 
