@@ -35,6 +35,7 @@ GIVEN: dict[str, Any] = {
         "database_app_password": "iequ5Ohng4aebaiMo7ooGhai0ohVah8f",
         "redis_app_password": "oor1Ohchei7phah9Wu6aeNgooQuah3ei",
         "nextauth_secret": "Cheeth2phooy9Ahnah3quieyei7ohF5a",
+        "backup_key": "oophoh4Aeth8eeHaeke5ooQu9ohs1AiX",
     },
     "init_domain": "school.example",
     "init_app": "registry.example/app:1.0.0",

@@ -70,7 +70,6 @@ _REDIS: Mapping[str, Setting] = {
     "latency-monitor-threshold": 100,
     "io-threads": 1,
 }
-_ARCHIVE_NOTE = "archive_mode is off: the role backup turns it on together with its archive_command."
 
 
 @dataclass(frozen=True)
@@ -269,7 +268,7 @@ def build(request: Request) -> tuple[Plan, tuple[Problem, ...]]:
         memory_proof=proof,
         connection_budget=connections(most),
         host_budget=host,
-        notes=(*profile.notes, _ARCHIVE_NOTE),
+        notes=profile.notes,
     )
     return plan, tuple(_problems(profile, request, plan))
 

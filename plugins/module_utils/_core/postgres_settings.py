@@ -69,7 +69,10 @@ _COMMON: Mapping[str, Setting] = {
     "max_wal_senders": 10,
     "max_replication_slots": 10,
     "max_slot_wal_keep_size": "2GB",
-    "archive_mode": "off",
+    # A change of archive_mode needs a restart, so it is on from the start; the command is the
+    # backup's. With the time to push, nothing older than 60 s is ever missing in the archive.
+    "archive_mode": "on",
+    "archive_timeout": "45s",
     # Planner, for SSDs (S26, S87) and short transactions
     "random_page_cost": 1.1,
     "effective_io_concurrency": 200,

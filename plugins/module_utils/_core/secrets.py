@@ -26,7 +26,13 @@ MINIMUM_LENGTH = 20
 MINIMUM_LENGTH_OF_KEYS = 32
 
 #: What every stack has to have.
-REQUIRED = ("database_owner_password", "database_app_password", "redis_app_password", "nextauth_secret")
+REQUIRED = (
+    "database_owner_password",
+    "database_app_password",
+    "redis_app_password",
+    "nextauth_secret",
+    "backup_key",
+)
 
 #: These, and what a tool of the collection reads where it is there.
 KNOWN = (*REQUIRED, "demo_password")

@@ -42,6 +42,7 @@ def run(argv: Sequence[str], stdin: str | None = None, timeout: float = 120, che
             input=stdin,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=timeout,
             check=False,
             env={**os.environ, "LC_ALL": "C", "LANGUAGE": "C"},

@@ -1,0 +1,38 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists what could be restored."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from datetime import datetime, timezone
+
+from .host import Host
+from .postgres import Postgres
+
+NAME = "info"
+HELP = "List the backups."
+EXCLUSIVE = False
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def run(host: Host, options: argparse.Namespace) -> int:
+    stanza = Postgres(host).stanza()
+    if options.json:
+        print(json.dumps(asdict(stanza), indent=2))
+        return 0
+    for repository in stanza.repositories:
+        print(f"repository {repository.number}: {repository.message}")
+    for backup in sorted(stanza.backups, key=lambda item: item.stop):
+        ended = datetime.fromtimestamp(backup.stop, tz=timezone.utc)
+        print(
+            f"{backup.label:40} {backup.kind:5} repository {backup.repository}  {ended:%Y-%m-%d %H:%M:%S+00}  "
+            f"database {backup.size / 1e6:10.1f} MB  stored {backup.stored / 1e6:10.1f} MB"
+        )
+    return 0

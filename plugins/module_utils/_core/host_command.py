@@ -1,0 +1,70 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A command of the host that is made of the collection's own Python: its files, and what differs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from .errors import InputError
+
+PACKAGE = "firstbell"
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file to write (``content``) or to remove (None)."""
+
+    path: str
+    content: str | None
+    mode: int
+
+
+def package_files(sources: Mapping[str, str], packages: frozenset[str]) -> dict[str, str]:
+    """Relative paths of the package's files.
+
+    ``sources`` maps the dotted name of each module below the package to its text; ``packages``
+    are those among them that hold others.
+    """
+    files = {}
+    for name, text in sources.items():
+        parts = [PACKAGE, *name.split(".")] if name else [PACKAGE]
+        files[
+            "/".join([*parts, "__init__.py"] if name in packages else parts) + ("" if name in packages else ".py")
+        ] = text
+    return files
+
+
+def launcher(library: str, module: str, arguments: str) -> str:
+    """The program on the PATH; isolated, so that nobody's environment chooses other modules."""
+    return (
+        "#!/usr/bin/python3 -I\n"
+        "# Written by firstbell.stack.host_command\n"
+        "import sys\n\n"
+        f"sys.path.insert(0, {library!r})\n"
+        f"from {PACKAGE}.{module} import main\n\n"
+        f"sys.exit(main({arguments!r}))\n"
+    )
+
+
+def check_name(name: str) -> str:
+    """The name of a command, refused where it could leave its directory."""
+    if not _NAME.fullmatch(name):
+        raise InputError(f"name: {name!r} is no name of a command; use small letters, digits and hyphens")
+    return name
+
+
+def plan(wanted: Mapping[str, File], found: Mapping[str, tuple[str, int]]) -> list[File]:
+    """The files to write and to remove, the package before the program that needs it.
+
+    ``found`` maps the path of each file that is there to its content and mode.
+    """
+    writes = [file for path, file in wanted.items() if found.get(path) != (file.content, file.mode)]
+    removals = [File(path, None, 0) for path in found if path not in wanted]
+    return sorted(writes, key=lambda file: (file.mode & 0o111, file.path)) + sorted(
+        removals, key=lambda file: file.path
+    )

@@ -1,0 +1,121 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What pgBackRest says about its repositories: backups, their WAL, and whether they are whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import FirstbellError
+
+TYPES = ("full", "diff", "incr")
+
+
+@dataclass(frozen=True)
+class Backup:
+    """One backup in one repository. Times are seconds since 1970, sizes bytes.
+
+    ``size``: of the database; ``stored``: what this backup alone takes in the repository.
+    """
+
+    label: str
+    kind: str
+    repository: int
+    database_id: int
+    start: int
+    stop: int
+    start_lsn: str
+    stop_lsn: str
+    start_wal: str
+    stop_wal: str
+    size: int
+    stored: int
+    error: bool
+    reference: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One repository. ``code`` is 0 where pgBackRest finds nothing wrong."""
+
+    number: int
+    code: int
+    message: str
+    cipher: str
+
+
+@dataclass(frozen=True)
+class Stanza:
+    """All that is known of one database."""
+
+    name: str
+    repositories: tuple[Repository, ...]
+    backups: tuple[Backup, ...]
+    system_id: int = 0
+    archives: tuple[str, ...] = ()
+
+    def newest(self, *kinds: str, repository: int | None = None) -> Backup | None:
+        """The backup that ended last, among those of the kinds."""
+        among = [
+            backup
+            for backup in self.backups
+            if backup.kind in (kinds or TYPES) and repository in (None, backup.repository) and not backup.error
+        ]
+        return max(among, key=lambda backup: backup.stop, default=None)
+
+    def find(self, label: str, repository: int | None = None) -> Backup | None:
+        return next((b for b in self.backups if b.label == label and repository in (None, b.repository)), None)
+
+
+def parse_info(text: str, name: str) -> Stanza:
+    """The stanza in the answer of ``pgbackrest info --output=json``; raises FirstbellError."""
+    try:
+        stanzas = json.loads(text)
+        found = next((stanza for stanza in stanzas if stanza["name"] == name), None)
+        if found is None:
+            return Stanza(name, (), ())
+        return Stanza(
+            name=name,
+            repositories=tuple(_repository(item) for item in found.get("repo", ())),
+            backups=tuple(_backup(item) for item in found.get("backup", ())),
+            system_id=max((int(db.get("system-id", 0)) for db in found.get("db", ())), default=0),
+            archives=tuple(archive["id"] for archive in found.get("archive", ())),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise FirstbellError(f"pgBackRest's answer cannot be read ({error!r}): {text[:200]}") from None
+
+
+def _repository(item: Mapping[str, Any]) -> Repository:
+    return Repository(item["key"], item["status"]["code"], item["status"]["message"], item.get("cipher", ""))
+
+
+def _backup(item: Mapping[str, Any]) -> Backup:
+    info = item["info"]
+    return Backup(
+        label=item["label"],
+        kind=item["type"],
+        repository=item["database"]["repo-key"],
+        database_id=item["database"]["id"],
+        start=item["timestamp"]["start"],
+        stop=item["timestamp"]["stop"],
+        start_lsn=item.get("lsn", {}).get("start", ""),
+        stop_lsn=item.get("lsn", {}).get("stop", ""),
+        start_wal=item["archive"]["start"] or "",
+        stop_wal=item["archive"]["stop"] or "",
+        size=info["size"],
+        stored=info["repository"].get("delta", info["delta"]),
+        error=bool(item.get("error")),
+        reference=tuple(item.get("reference") or ()),
+    )
+
+
+def by_repository(backups: Sequence[Backup]) -> dict[int, list[Backup]]:
+    """The backups of each repository, the oldest first."""
+    found: dict[int, list[Backup]] = {}
+    for backup in sorted(backups, key=lambda backup: backup.stop):
+        found.setdefault(backup.repository, []).append(backup)
+    return found

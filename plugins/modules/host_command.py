@@ -1,0 +1,103 @@
+#!/usr/bin/python
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_command
+short_description: Install the collection's backup command on a host
+version_added: 1.0.0
+description:
+  - Writes the Python files that the command is made of, the same that the collection's modules use, and a program that
+    starts them. Timers of the host run it without a controller.
+  - What is written is what this module itself imports, so nothing is missing and nothing is left over.
+author:
+  - firstbell contributors (@firstbell)
+options:
+  name:
+    description: Name of the command, below C(/usr/local/sbin). Its files are below C(/usr/local/lib).
+    type: str
+    required: true
+  config:
+    description: Path of its configuration file.
+    type: path
+    required: true
+  state:
+    description: With V(absent), the command and its files are removed.
+    type: str
+    choices: [present, absent]
+    default: present
+attributes:
+  check_mode:
+    description: Says what would be changed and changes nothing.
+    support: full
+  diff_mode:
+    description: Names each file that is written or removed.
+    support: full
+"""
+
+EXAMPLES = r"""
+- name: Have the backup command
+  firstbell.stack.host_command:
+    name: academy-backup
+    config: /opt/academy/backup/backup.json
+"""
+
+RETURN = r"""
+changes:
+  description: The steps that were taken, or would be in check mode.
+  type: list
+  elements: str
+  returned: success
+  sample: [write /usr/local/sbin/academy-backup]
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..module_utils import _shell
+from ..module_utils._backup import cli
+from ..module_utils._core.host_command import File, check_name, launcher, package_files, plan
+from ..module_utils._io import host_command as io
+
+LIBRARY_MODE, PROGRAM_MODE = 0o644, 0o755
+
+
+def work(params: Mapping[str, Any], context: _shell.Context) -> dict[str, Any]:
+    name = check_name(params["name"])
+    library, program = f"/usr/local/lib/{name}", f"/usr/local/sbin/{name}"
+    wanted = {}
+    if params["state"] == "present":
+        sources, packages = io.own_sources(cli.__name__)
+        files = {f"{library}/{path}": text for path, text in package_files(sources, packages).items()}
+        wanted = {path: File(path, text, LIBRARY_MODE) for path, text in files.items()}
+        wanted[program] = File(program, launcher(library, "_backup.cli", params["config"]), PROGRAM_MODE)
+    changes = plan(wanted, io.find(library, program))
+    if not context.check_mode:
+        io.apply(changes, library)
+    steps = [f"{'remove' if change.content is None else 'write'} {change.path}" for change in changes]
+    return {
+        "changed": bool(changes),
+        "changes": steps,
+        "diff": {"before": "", "after": "".join(f"{s}\n" for s in steps)},
+    }
+
+
+def main() -> None:
+    _shell.run(
+        {
+            "argument_spec": {
+                "name": {"type": "str", "required": True},
+                "config": {"type": "path", "required": True},
+                "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            },
+            "supports_check_mode": True,
+        },
+        work,
+    )
+
+
+if __name__ == "__main__":
+    main()
