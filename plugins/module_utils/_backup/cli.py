@@ -16,10 +16,10 @@ from typing import Any
 
 from .._core import backup_config
 from .._core.errors import FirstbellError
-from . import info
+from . import assure, backup, check, drill, dump, info, restore
 from .host import Host
 
-COMMANDS: tuple[Any, ...] = (info,)
+COMMANDS: tuple[Any, ...] = (backup, check, drill, dump, info, restore, assure)
 
 
 def parser(config: backup_config.Config) -> argparse.ArgumentParser:
@@ -48,6 +48,6 @@ def main(config_path: str, arguments: Sequence[str] | None = None) -> int:
             with host.lock(options.module.NAME):
                 return int(options.module.run(host, options))
         return int(options.module.run(host, options))
-    except FirstbellError as error:
+    except (FirstbellError, OSError) as error:
         print(f"{config.command} {options.module.NAME}: {error}", file=sys.stderr)
         return 1

@@ -80,6 +80,10 @@ class Host:
             # A client that was killed, or whose time was up, leaves its container behind.
             self.remove(name)
 
+    def command(self, name: str, command: Sequence[str], entrypoint: str, mounts: Sequence[str]) -> list[str]:
+        """The same as words, for a pipe."""
+        return [*self._argv(name, mounts, "none", None, ["--rm", "--entrypoint", entrypoint]), *command]
+
     def start(
         self,
         name: str,

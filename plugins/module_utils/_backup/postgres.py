@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from .._core.backup_config import Limits
 from .._core.pgbackrest import Stanza, parse_info
+from .._core.wal import Archived, histories, parse_history, parse_listing
 from .._io import system
 from .host import Host
 
@@ -33,17 +34,25 @@ class Postgres:
     def socket(self) -> str:
         return f"{self.directory}/run/postgres"
 
-    def mounts(self, *, data: str = "", read_only: bool = True) -> list[str]:
+    def mounts(
+        self, *, data: str = "", read_only: bool = True, spool: str = "", repository_read_only: bool = False
+    ) -> list[str]:
         """Configuration, repository and spool; the data directory where one is named."""
         backup = self.host.config.backup
+        spool = spool or f"{backup}/spool"
         found = [
             f"type=bind,source={backup}/pgbackrest,target={CONFIGURATION},readonly",
-            f"type=bind,source={backup}/repository,target={REPOSITORY}",
-            f"type=bind,source={backup}/spool,target={SPOOL}",
+            f"type=bind,source={backup}/repository,target={REPOSITORY}" + (",readonly" if repository_read_only else ""),
+            f"type=bind,source={spool},target={SPOOL}",
         ]
         if data:
             found.append(f"type=bind,source={data},target={DATA}" + (",readonly" if read_only else ""))
         return found
+
+    def mounts_with_database(self) -> list[str]:
+        """The same with the live database, which it can read and talk to."""
+        directory = f"{self.directory}/data/postgres"
+        return [*self.mounts(data=directory), f"type=bind,source={self.socket},target={SOCKET}"]
 
     def pgbackrest(
         self,
@@ -53,18 +62,32 @@ class Postgres:
         limits: Limits | None = None,
         check: bool = True,
         timeout: float = 86400,
+        parameters: Sequence[str] = (),
+        network: str = "",
     ) -> system.Result:
         """Run a command of pgBackRest; no secret is on its command line."""
         return self.host.container(
             command,
-            [f"--stanza={self.host.config.stack}", *options, command],
+            [f"--stanza={self.host.config.stack}", *options, command, *parameters],
             entrypoint="pgbackrest",
             mounts=self.mounts() if mounts is None else mounts,
-            network=self.config.network,
+            network=network or self.config.network,
             limits=limits,
             check=check,
             timeout=timeout,
         )
+
+    def archive(self, number: int, stanza: Stanza) -> tuple[list[Archived], dict[int, int]]:
+        """The WAL in a repository, and where the timelines of restores begin in it."""
+        folder = f"archive/{self.host.config.stack}/{stanza.archives[-1]}" if stanza.archives else ""
+        if not folder:
+            return [], {}
+        listing = self.pgbackrest("repo-ls", f"--repo={number}", "--recurse", "--output=json", parameters=[folder]).out
+        starts: dict[int, int] = {}
+        for timeline in histories(listing)[-1:]:
+            path = f"{folder}/{timeline:08X}.history"
+            starts = parse_history(self.pgbackrest("repo-get", f"--repo={number}", parameters=[path]).out, timeline)
+        return parse_listing(listing), starts
 
     def stanza(self) -> Stanza:
         """What the repositories hold."""

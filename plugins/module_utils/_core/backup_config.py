@@ -66,6 +66,11 @@ class Config:
         return f"{self.directory}/backup"
 
     @property
+    def repository(self) -> str:
+        """The database's repository on the host."""
+        return f"{self.backup}/repository/postgres"
+
+    @property
     def command(self) -> str:
         """What an administrator types."""
         return f"{self.stack}-backup"

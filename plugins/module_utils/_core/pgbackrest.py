@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,11 @@ from typing import Any
 from .errors import FirstbellError
 
 TYPES = ("full", "diff", "incr")
+_SUBJECT = re.compile(
+    r"((?:archiveId|backup): [^,]+), (?:status: ([a-z ]+), )?"
+    r"total (?:WAL|files) checked: (\d+), total valid (?:WAL|files): (\d+)"
+)
+_COUNT = re.compile(r"(missing|checksum invalid|size invalid|other): (\d+)")
 
 
 @dataclass(frozen=True)
@@ -119,3 +125,38 @@ def by_repository(backups: Sequence[Backup]) -> dict[int, list[Backup]]:
     for backup in sorted(backups, key=lambda backup: backup.stop):
         found.setdefault(backup.repository, []).append(backup)
     return found
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What reading every byte found, from the text of ``pgbackrest verify``, whose exit code says nothing."""
+
+    sound: bool
+    files: int
+    problems: tuple[str, ...]
+
+
+def parse_verify(text: str) -> Verdict:
+    """The verdict; an answer that is not understood is not a good one."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    status = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("status:")), "no answer")
+    problems, files, subject, judged = [], 0, "", 0
+    for line in lines:
+        if match := _SUBJECT.match(line):
+            subject = match[1]
+            judged += 1
+            checked, valid = int(match[3]), int(match[4])
+            files += checked
+            if checked != valid or match[2] not in (None, "valid"):
+                problems.append(f"{subject}: {checked - valid} of {checked} files are not as they were written")
+        elif subject and (counts := dict(_COUNT.findall(line))):
+            wrong = ", ".join(f"{kind} {count}" for kind, count in counts.items() if int(count))
+            if wrong:
+                problems.append(f"{subject}: {wrong}")
+        elif not line.startswith(("stanza:", "status:")):
+            problems.append(line)
+    if status != "ok" and not problems:
+        problems.append(f"pgBackRest says: {' '.join(lines) or status}")
+    if status == "ok" and not judged:
+        problems.append("nothing was there to be read")
+    return Verdict(status == "ok" and not problems, files, tuple(problems))

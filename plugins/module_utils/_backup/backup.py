@@ -1,0 +1,110 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Makes a backup, and assures that there can be one."""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+from .._core.errors import FirstbellError
+from .._core.fingerprint import compare, fingerprint, key_of
+from .._core.pgbackrest import TYPES
+from .._io import system
+from . import metrics
+from .host import Host
+from .postgres import Postgres
+from .server import Server
+
+NAME = "backup"
+HELP = "Make a backup."
+EXCLUSIVE = True
+
+# Codes of pgBackRest's info: a stanza with or without backups; none, or without its files.
+_USABLE, _WITHOUT_STANZA = (0, 2), (1, 3)
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--type", choices=TYPES, default="incr", help="default: incr")
+    parser.add_argument("--repository", type=int, help="only into this one")
+    parser.add_argument("--gentle", action="store_true", help="let the database take its time for the checkpoint")
+
+
+def run(host: Host, options: argparse.Namespace) -> int:
+    check_key(host)
+    make(host, options.type, options.repository, gentle=options.gentle)
+    metrics.write(host)
+    return 0
+
+
+def make(host: Host, kind: str, repository: int | None = None, gentle: bool = False) -> None:
+    """A backup into each repository; all are tried before a failure is told."""
+    postgres, failures = Postgres(host), []
+    for number in [repository] if repository else host.config.postgres.repositories:
+        started = time.monotonic()
+        done = postgres.pgbackrest(
+            "backup",
+            f"--type={kind}",
+            f"--repo={number}",
+            "--no-start-fast" if gentle else "--start-fast",
+            "--log-level-console=info",
+            mounts=postgres.mounts_with_database(),
+            check=False,
+        )
+        if done.code:
+            failures.append(f"repository {number}: {explain(done)}")
+            continue
+        label = next((line.split(" = ")[1] for line in done.out.splitlines() if "new backup label = " in line), "?")
+        print(f"changed: {kind} backup {label} in repository {number}, {time.monotonic() - started:.1f} s")
+    if failures:
+        raise FirstbellError("; ".join(failures))
+
+
+def explain(done: system.Result) -> str:
+    """The errors and warnings among what pgBackRest said, and nothing else."""
+    lines = [line.strip() for line in (done.out + done.err).splitlines()]
+    told = [
+        line.split("P00", 1)[-1].strip() for line in lines if "ERROR:" in line or "WARN:" in line or "HINT:" in line
+    ]
+    return " ".join(told) or " ".join(lines[-3:]) or f"exit status {done.code}"
+
+
+def key_path(host: Host) -> str:
+    return f"{host.config.repository}/key.fingerprint"
+
+
+def check_key(host: Host) -> None:
+    """Refuse another key than that of what is in the repository."""
+    configuration = system.read_text(f"{host.config.backup}/pgbackrest/pgbackrest.conf") or ""
+    compare(fingerprint(key_of(configuration)), system.read_text(key_path(host)), host.config.repository)
+
+
+def assure(host: Host) -> None:
+    """Have a stanza that is this database's, in every repository, with a full backup in it."""
+    check_key(host)
+    postgres = Postgres(host)
+    mine = Server(postgres.socket).archiver().system_id
+    stanza = postgres.stanza()
+    broken = [repository for repository in stanza.repositories if repository.code not in (*_WITHOUT_STANZA, *_USABLE)]
+    if broken:
+        raise FirstbellError("; ".join(f"repository {item.number}: {item.message}" for item in broken))
+    if stanza.system_id and stanza.system_id != mine:
+        raise FirstbellError(
+            f"the repository holds backups of another database (its number is {stanza.system_id}, this one's {mine}). "
+            "On a host that replaces a lost one, restore them: run the playbook restore with "
+            f"-e restore_overwrite={host.config.stack}. To begin anew, move {host.config.repository} away"
+        )
+    known = {repository.number for repository in stanza.repositories if repository.code in _USABLE}
+    if known != set(host.config.postgres.repositories):
+        postgres.pgbackrest("stanza-create", mounts=postgres.mounts_with_database())
+        print("changed: made the stanza")
+    if system.read_text(key_path(host)) is None:
+        configuration = system.read_text(f"{host.config.backup}/pgbackrest/pgbackrest.conf") or ""
+        system.write_text(key_path(host), fingerprint(key_of(configuration)) + "\n")
+        print("changed: noted the fingerprint of the key")
+    stanza = postgres.stanza()
+    for number in host.config.postgres.repositories:
+        if stanza.newest("full", repository=number) is None:
+            make(host, "full", number)
+    metrics.write(host)

@@ -1,0 +1,115 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks whether what is needed for a restore is there, and says what is not."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import time
+
+from .._core.backup_check import Facts, gaps_of, judge, newest_restorable
+from .._core.errors import FirstbellError
+from .._core.findings import Finding
+from .._core.pgbackrest import Verdict, parse_verify
+from .._io import system
+from .backup import check_key
+from .host import Host
+from .metrics import read_record, refresh
+from .postgres import Postgres
+from .server import Server
+
+NAME = "check"
+HELP = "Check that the database can be restored."
+# It only reads: a backup that takes an hour must not hide for an hour that archiving fails.
+EXCLUSIVE = False
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--read", action="store_true", help="read every byte of the repositories as well")
+
+
+def run(host: Host, options: argparse.Namespace) -> int:
+    findings, content = examine(host)
+    if options.read:
+        with host.lock(f"{NAME} --read"):
+            findings += read(host)
+    host.record("check", {**content, "problems": len(findings), "findings": [str(finding) for finding in findings]})
+    refresh(host)
+    for finding in findings:
+        print(f"PROBLEM {finding}")
+    if not findings:
+        age = float(str(content["time"])) - float(str(content["newest_restorable"]))
+        print(f"ok: the newest moment that can be restored is {max(age, 0):.0f} s old")
+    return 1 if findings else 0
+
+
+def examine(host: Host) -> tuple[list[Finding], dict[str, object]]:
+    """The findings and what is recorded of the facts."""
+    try:
+        check_key(host)
+    except FirstbellError as error:
+        # Nothing else can be read with a wrong key.
+        return [Finding("key", str(error), "")], {"time": time.time(), "newest_restorable": 0}
+    facts = look(host)
+    server = facts.server
+    repository_bytes = sum(entry.size for archive in facts.archives.values() for entry in archive)
+    repository_bytes += sum(backup.stored for backup in facts.stanza.backups)
+    return judge(host.config, facts), {
+        "time": facts.now,
+        "newest_restorable": newest_restorable(facts),
+        "archive_failed": server.failed if server else None,
+        "archive_waiting": server.waiting if server else None,
+        "repository_bytes": repository_bytes,
+        "gaps": {str(number): [str(gap) for gap in gaps_of(facts, number)] for number in facts.archives},
+    }
+
+
+def look(host: Host) -> Facts:
+    """The facts. What the server says comes first: what it has archived must be in the listing."""
+    postgres, problem, server = Postgres(host), "", None
+    try:
+        server = Server(postgres.socket).archiver()
+    except FirstbellError as error:
+        problem = str(error)
+    stanza = postgres.stanza()
+    archives, starts = {}, {}
+    for repository in stanza.repositories:
+        if repository.code in (0, 2):
+            archives[repository.number], starts[repository.number] = postgres.archive(repository.number, stanza)
+    drill = read_record(host, "drill")
+    return Facts(
+        now=time.time(),
+        stanza=stanza,
+        archives=archives,
+        starts=starts,
+        server=server,
+        server_problem=problem,
+        timers={name: _runs(name) for name in host.config.postgres.schedule},
+        free=shutil.disk_usage(f"{host.config.backup}/repository").free,
+        installed=system.modified_at(f"{host.config.repository}/key.fingerprint"),
+        last_read=float(read_record(host, "read").get("time", 0)),
+        last_drill=float(drill.get("ended", 0)),
+        drill_success=bool(drill.get("success", True)),
+    )
+
+
+def read(host: Host) -> list[Finding]:
+    """Read every byte of every repository; pgBackRest's exit status says nothing, its text does."""
+    postgres, findings, verdicts = Postgres(host), [], []
+    for number in host.config.postgres.repositories:
+        said = postgres.pgbackrest("verify", f"--repo={number}", "--output=text", "--verbose", check=False)
+        verdict: Verdict = parse_verify(said.out)
+        verdicts.append({"repository": number, "files": verdict.files, "problems": list(verdict.problems)})
+        fix = (
+            f"Make a new full backup now: {host.config.command} backup --type full --repository {number}. "
+            "Older moments: restore from the other repository, or from a backup that is whole"
+        )
+        findings += [Finding(f"repository {number}", problem, fix) for problem in verdict.problems]
+    host.record("read", {"time": time.time(), "verdicts": verdicts})
+    return findings
+
+
+def _runs(timer: str) -> bool:
+    return system.run(["systemctl", "is-active", "--quiet", timer], check=False).code == 0

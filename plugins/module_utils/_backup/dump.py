@@ -1,0 +1,68 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes a portable dump, encrypted, and reads it back."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import time
+from datetime import datetime, timezone
+
+from .._core.errors import FirstbellError
+from .._io import pipes, system
+from .backup import check_key
+from .host import Host
+from .postgres import SOCKET, Postgres
+
+NAME = "dump"
+HELP = "Write a portable dump of the application's database (pg_dump)."
+EXCLUSIVE = True
+_CIPHER = ("openssl", "enc", "-aes-256-cbc", "-pbkdf2", "-iter", "200000")
+_NAME = re.compile(r"[a-z0-9_]+-\d{8}-\d{6}\.dump\.enc")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--show", metavar="FILE", help="write a dump, decrypted, to the standard output instead")
+
+
+def run(host: Host, options: argparse.Namespace) -> int:
+    check_key(host)
+    key = f"{host.config.backup}/dumps/.key"
+    if options.show:
+        pipes.run([[*_CIPHER, "-d", "-pass", f"file:{key}", "-in", options.show]], inherit=True)
+        return 0
+    config = host.config.postgres
+    started = time.monotonic()
+    name = f"{config.database}-{datetime.now(timezone.utc):%Y%m%d-%H%M%S}.dump.enc"
+    path = f"{host.config.backup}/dumps/{name}"
+    socket = Postgres(host).socket
+    mounts = [f"type=bind,source={socket},target={SOCKET}"]
+    dump = host.command(
+        "dump",
+        ["--host", SOCKET, "--username", "postgres", "--format=custom", "--compress=zstd:3", config.database],
+        "pg_dump",
+        mounts,
+    )
+    try:
+        pipes.run([dump, [*_CIPHER, "-salt", "-pass", f"file:{key}"]], output=f"{path}.new")
+        listing = host.command("dump", ["--list"], "pg_restore", [])
+        tables = pipes.run([[*_CIPHER, "-d", "-pass", f"file:{key}", "-in", f"{path}.new"], listing])
+        if "; Archived from" not in tables and "Archive created at" not in tables:
+            raise FirstbellError(f"{path}: pg_restore cannot read what was written")
+        os.replace(f"{path}.new", path)
+    finally:
+        system.remove(f"{path}.new")
+        host.remove("dump")
+    print(f"changed: {path}, {os.path.getsize(path)} bytes, {time.monotonic() - started:.1f} s")
+    _forget_old(host)
+    return 0
+
+
+def _forget_old(host: Host) -> None:
+    folder = f"{host.config.backup}/dumps"
+    dumps = sorted(name for name in os.listdir(folder) if _NAME.fullmatch(name))
+    for name in dumps[: -host.config.postgres.dumps_kept or None]:
+        os.unlink(f"{folder}/{name}")

@@ -1,0 +1,223 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with the backups of a database: from facts to findings, each with what to do.
+
+pgBackRest's own exit codes and "ok" say too little: its ``verify`` ends with 0 over a corrupted
+backup and does not miss a WAL file that is gone. So the facts are judged here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from .backup_config import Config
+from .findings import Finding
+from .pgbackrest import Backup, Stanza
+from .restore_target import utc
+from .units import format_duration
+from .wal import SEGMENT_BYTES, Archived, Gap, Segment, covers, find_gaps, parse_segment
+
+HOUR, DAY = 3600.0, 86400.0
+#: The oldest that the newest backup may be, by any kind, and the newest full one.
+NEWEST_AGE, FULL_AGE = 26 * HOUR, 8 * DAY
+#: Without a reading of every byte, and without a rehearsal.
+READ_AGE, DRILL_AGE = 8 * DAY, 26 * HOUR
+#: WAL that waits is told long before it would be given up.
+WAITING_SHARE = 10
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """A running server's account of its archiving. Times are seconds since 1970, 0 for never.
+
+    ``timeout``: archive_timeout; ``waiting``: WAL files that are complete and not archived yet,
+    ``oldest_waiting`` when the first of them was completed.
+    """
+
+    now: float
+    system_id: int
+    mode: str
+    command: str
+    timeout: float
+    last_archived_wal: str
+    last_archived: float
+    last_failed_wal: str
+    last_failed: float
+    failed: int
+    waiting: int
+    oldest_waiting: float
+    started: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that a check saw. ``server`` is None where none answers.
+
+    ``archives``: the WAL in each repository; ``starts``: where its timelines begin.
+    ``timers``: whether each runs. Ages since 1970; 0 for never.
+    """
+
+    now: float
+    stanza: Stanza
+    archives: Mapping[int, Sequence[Archived]]
+    starts: Mapping[int, Mapping[int, int]]
+    server: ServerFacts | None
+    server_problem: str = ""
+    timers: Mapping[str, bool] = field(default_factory=dict)
+    free: int = 0
+    installed: float = 0
+    last_read: float = 0
+    last_drill: float = 0
+    drill_success: bool = True
+
+
+def newest_restorable(facts: Facts) -> float:
+    """The newest moment that could be restored now, in seconds since 1970; 0 for none.
+
+    PostgreSQL itself promises that a WAL file is completed at the latest when its first record is
+    archive_timeout old. So only what is younger than that can be missing in the archive, seen from
+    the oldest file that waits, or from now where none does.
+    """
+    arrived = [max((entry.time for entry in archive), default=0) for archive in facts.archives.values()]
+    stops = [backup.stop for backup in facts.stanza.backups if not backup.error]
+    if not stops:
+        return 0.0
+    latest = float(max([*arrived, max(stops)]))
+    server = facts.server
+    if server is None or server.mode == "off" or server.timeout <= 0:
+        return latest
+    last = archived_last(server)
+    archived = {entry.segment for archive in facts.archives.values() for entry in archive}
+    if last is not None and last not in archived:
+        return min(latest, server.last_archived)
+    return max(latest, (server.oldest_waiting or facts.now) - server.timeout)
+
+
+def archived_last(server: ServerFacts) -> Segment | None:
+    """The WAL file that the server archived last; None before the first one since its statistics began.
+
+    It also archives small files that are named after a WAL file, such as a backup's label.
+    """
+    match = re.match(r"[0-9A-F]{24}", server.last_archived_wal)
+    return parse_segment(match[0]) if match else None
+
+
+def gaps_of(facts: Facts, repository: int) -> list[Gap]:
+    """The WAL files that are missing in a repository since its oldest backup."""
+    backups = [b for b in facts.stanza.backups if b.repository == repository and b.start_wal]
+    if not backups:
+        return []
+    oldest = min(parse_segment(b.start_wal) for b in backups)
+    newest = archived_last(facts.server) if facts.server else None
+    archive = facts.archives.get(repository, ())
+    return find_gaps((entry.segment for entry in archive), oldest, facts.starts.get(repository), newest)
+
+
+def judge(config: Config, facts: Facts) -> list[Finding]:
+    """Everything that stands between now and a restore."""
+    findings = [*_repositories(config, facts), *_schedule(config, facts), *_space(config, facts)]
+    findings += [*_archiving(config, facts), *_ages(config, facts)]
+    for number in config.postgres.repositories:
+        findings += _gaps(config, facts, number)
+    return findings
+
+
+def _repositories(config: Config, facts: Facts) -> Iterator[Finding]:
+    site = "Run the playbook site"
+    known = {repository.number: repository for repository in facts.stanza.repositories}
+    for number in config.postgres.repositories:
+        repository = known.get(number)
+        if repository is None or repository.code:
+            said = " ".join(repository.message.split())[:300] if repository else "it does not answer"
+            yield Finding(f"repository {number}", said, f"Look at its disk, its network and its key. {site}")
+    if facts.server and facts.stanza.system_id and facts.server.system_id != facts.stanza.system_id:
+        problem = f"it holds backups of the database {facts.stanza.system_id}, and {facts.server.system_id} runs"
+        yield Finding("repository", problem, "Restore it, or move the repository away and run the playbook site")
+
+
+def _schedule(config: Config, facts: Facts) -> Iterator[Finding]:
+    for name, runs in facts.timers.items():
+        if not runs:
+            fix = f"Type: systemctl enable --now {name}"
+            yield Finding(name, f"the timer does not run; {config.command} is not called in time", fix)
+
+
+def _space(config: Config, facts: Facts) -> Iterator[Finding]:
+    least = config.postgres.least_free
+    if facts.free < least:
+        problem = f"{facts.free / 1e9:.1f} GB are free on the disk of {config.backup}, less than {least / 1e9:.1f} GB"
+        yield Finding("space", problem, "Free some, or lower backup_retention_days, before archiving stops")
+
+
+def _archiving(config: Config, facts: Facts) -> Iterator[Finding]:
+    server = facts.server
+    if server is None:
+        yield Finding("database", f"it does not answer: {facts.server_problem}", "See docker service ps")
+        return
+    if server.mode == "off" or "pgbackrest" not in server.command:
+        yield Finding("archiving", "the database does not archive its WAL", "Run the playbook site")
+    if server.last_failed > server.last_archived:
+        problem = f"{server.last_failed_wal} could not be archived ({server.failed} failures)"
+        fix = f"Read why: docker service logs --since 10m {config.stack}_postgres"
+        yield Finding("archiving", problem, fix)
+    waiting = server.waiting * SEGMENT_BYTES
+    if waiting > config.postgres.queue_max // WAITING_SHARE:
+        problem = f"{waiting / 1e9:.1f} GB of WAL wait; at {config.postgres.queue_max / 1e9:.0f} GB it is given up"
+        yield Finding("archiving", problem, "Bring the repository back before, or no moment since can be restored")
+    age = facts.now - newest_restorable(facts)
+    # A file that is on its way, and the time between two looks.
+    allowed = max(config.postgres.recovery_point, server.timeout + 1)
+    if age > allowed and facts.now - server.started > allowed:
+        problem = f"the newest moment that can be restored is {age:.0f} s old, more than {allowed:.0f} s"
+        yield Finding("recovery point", problem, "Mend the archiving first; every second adds to what would be lost")
+
+
+def _ages(config: Config, facts: Facts) -> Iterator[Finding]:
+    for number in config.postgres.repositories:
+        for kinds, most, name in (((), NEWEST_AGE, "backup"), (("full",), FULL_AGE, "full backup")):
+            newest = facts.stanza.newest(*kinds, repository=number)
+            where = f"repository {number}"
+            kind = kinds[0] if kinds else "incr"
+            if newest is None:
+                yield Finding(where, f"there is no {name}", f"Type: {config.command} backup --type full")
+            elif facts.now - newest.stop > most:
+                age = format_duration(round(facts.now - newest.stop))
+                yield Finding(where, f"the newest {name} is {age} old", f"Type: {config.command} backup --type {kind}")
+    for name, last, most, command in (
+        ("reading", facts.last_read, READ_AGE, "check --read"),
+        ("rehearsal", facts.last_drill, DRILL_AGE, "drill"),
+    ):
+        if facts.now - max(last, facts.installed) > most:
+            what = "every byte was read" if name == "reading" else "a restore was rehearsed"
+            when = f"at {utc(last)[:19]} UTC" if last else "never"
+            yield Finding(name, f"{what} last {when}", f"Type: {config.command} {command}")
+    if facts.last_drill and not facts.drill_success:
+        yield Finding("rehearsal", "the last one failed", f"See {config.backup}/records/drill.json; repeat it")
+
+
+def _gaps(config: Config, facts: Facts, number: int) -> Iterator[Finding]:
+    backups = sorted((b for b in facts.stanza.backups if b.repository == number and b.start_wal), key=lambda b: b.stop)
+    for gap in gaps_of(facts, number):
+        where = f"repository {number}"
+        broken = [b.label for b in backups if _breaks(gap, b)]
+        after = next((b for b in backups if parse_segment(b.start_wal) > gap.last), None)
+        if broken:
+            consequence = f"backup {', '.join(broken)} cannot be restored"
+        elif after:
+            consequence = f"no moment between this file and backup {after.label} can be restored"
+        else:
+            consequence = "no moment after it can be restored"
+        fix = (
+            "Nothing more is to be done"
+            if after
+            else f"Type: {config.command} backup --type full --repository {number}"
+        )
+        yield Finding(where, f"WAL is missing: {gap}; {consequence}", fix)
+
+
+def _breaks(gap: Gap, backup: Backup) -> bool:
+    start, stop = parse_segment(backup.start_wal), parse_segment(backup.stop_wal or backup.start_wal)
+    return covers(gap, start, stop)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of a command of the host."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import InputError
+from ansible_collections.firstbell.stack.plugins.module_utils._core.host_command import (
+    File,
+    check_name,
+    launcher,
+    package_files,
+    plan,
+)
+
+
+def test_modules_become_files() -> None:
+    sources = {"": "", "_core": "", "_core.wal": "x = 1\n"}
+    assert package_files(sources, frozenset({"", "_core"})) == {
+        "firstbell/__init__.py": "",
+        "firstbell/_core/__init__.py": "",
+        "firstbell/_core/wal.py": "x = 1\n",
+    }
+
+
+def test_the_program_is_python() -> None:
+    text = launcher("/usr/local/lib/school-backup", "_backup.cli", "/opt/school/backup/backup.json")
+    compile(text, "launcher", "exec")
+    assert text.startswith("#!/usr/bin/python3 -I\n")
+
+
+@pytest.mark.parametrize("name", ["", "../x", "A", "a b", "-a"])
+def test_a_name_stays_in_its_directory(name: str) -> None:
+    with pytest.raises(InputError, match="no name of a command"):
+        check_name(name)
+
+
+def test_the_package_comes_before_the_program_and_leftovers_go() -> None:
+    wanted = {"/b": File("/b", "program", 0o755), "/l/x": File("/l/x", "new", 0o644), "/l/y": File("/l/y", "y", 0o644)}
+    found = {"/l/y": ("y", 0o644), "/l/x": ("old", 0o644), "/l/old": ("o", 0o644)}
+    changes = plan(wanted, found)
+    assert [(change.path, change.content) for change in changes] == [
+        ("/l/x", "new"),
+        ("/b", "program"),
+        ("/l/old", None),
+    ]
+    assert plan(wanted, {path: (file.content or "", file.mode) for path, file in wanted.items()}) == []
+    assert [change.path for change in plan({}, found)] == ["/l/old", "/l/x", "/l/y"]
