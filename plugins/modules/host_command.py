@@ -62,7 +62,8 @@ from ..module_utils._backup import cli
 from ..module_utils._core.host_command import File, check_name, launcher, package_files, plan
 from ..module_utils._io import host_command as io
 
-LIBRARY_MODE, PROGRAM_MODE = 0o644, 0o755
+LIBRARY_MODE = 0o644
+PROGRAM_MODE = 0o755
 
 
 def work(params: Mapping[str, Any], context: _shell.Context) -> dict[str, Any]:

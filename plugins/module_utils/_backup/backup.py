@@ -15,14 +15,10 @@ from .._io import system
 from . import metrics
 from .host import Host
 from .postgres import Postgres
-from .server import Server
 
 NAME = "backup"
 HELP = "Make a backup."
 EXCLUSIVE = True
-
-# Codes of pgBackRest's info: a stanza with or without backups; none, or without its files.
-_USABLE, _WITHOUT_STANZA = (0, 2), (1, 3)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,33 +74,3 @@ def check_key(host: Host) -> None:
     """Refuse another key than that of what is in the repository."""
     configuration = system.read_text(f"{host.config.backup}/pgbackrest/pgbackrest.conf") or ""
     compare(fingerprint(key_of(configuration)), system.read_text(key_path(host)), host.config.repository)
-
-
-def assure(host: Host) -> None:
-    """Have a stanza that is this database's, in every repository, with a full backup in it."""
-    check_key(host)
-    postgres = Postgres(host)
-    mine = Server(postgres.socket).archiver().system_id
-    stanza = postgres.stanza()
-    broken = [repository for repository in stanza.repositories if repository.code not in (*_WITHOUT_STANZA, *_USABLE)]
-    if broken:
-        raise FirstbellError("; ".join(f"repository {item.number}: {item.message}" for item in broken))
-    if stanza.system_id and stanza.system_id != mine:
-        raise FirstbellError(
-            f"the repository holds backups of another database (its number is {stanza.system_id}, this one's {mine}). "
-            "On a host that replaces a lost one, restore them: run the playbook restore with "
-            f"-e restore_overwrite={host.config.stack}. To begin anew, move {host.config.repository} away"
-        )
-    known = {repository.number for repository in stanza.repositories if repository.code in _USABLE}
-    if known != set(host.config.postgres.repositories):
-        postgres.pgbackrest("stanza-create", mounts=postgres.mounts_with_database())
-        print("changed: made the stanza")
-    if system.read_text(key_path(host)) is None:
-        configuration = system.read_text(f"{host.config.backup}/pgbackrest/pgbackrest.conf") or ""
-        system.write_text(key_path(host), fingerprint(key_of(configuration)) + "\n")
-        print("changed: noted the fingerprint of the key")
-    stanza = postgres.stanza()
-    for number in host.config.postgres.repositories:
-        if stanza.newest("full", repository=number) is None:
-            make(host, "full", number)
-    metrics.write(host)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 import shutil
 import time
+from typing import Any
 
-from .._core.backup_check import Facts, gaps_of, judge, newest_restorable
+from .._core.backup_check import Facts, judge, lost_moments, newest_restorable
 from .._core.errors import FirstbellError
 from .._core.findings import Finding
 from .._core.pgbackrest import Verdict, parse_verify
@@ -39,13 +40,15 @@ def run(host: Host, options: argparse.Namespace) -> int:
     refresh(host)
     for finding in findings:
         print(f"PROBLEM {finding}")
+    for note in content.get("lost_moments") or ():
+        print(f"NOTE {note}")
     if not findings:
-        age = float(str(content["time"])) - float(str(content["newest_restorable"]))
+        age = content["time"] - content["newest_restorable"]
         print(f"ok: the newest moment that can be restored is {max(age, 0):.0f} s old")
     return 1 if findings else 0
 
 
-def examine(host: Host) -> tuple[list[Finding], dict[str, object]]:
+def examine(host: Host) -> tuple[list[Finding], dict[str, Any]]:
     """The findings and what is recorded of the facts."""
     try:
         check_key(host)
@@ -62,7 +65,7 @@ def examine(host: Host) -> tuple[list[Finding], dict[str, object]]:
         "archive_failed": server.failed if server else None,
         "archive_waiting": server.waiting if server else None,
         "repository_bytes": repository_bytes,
-        "gaps": {str(number): [str(gap) for gap in gaps_of(facts, number)] for number in facts.archives},
+        "lost_moments": [note for number in facts.archives for note in lost_moments(facts, number)],
     }
 
 

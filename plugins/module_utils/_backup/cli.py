@@ -16,10 +16,10 @@ from typing import Any
 
 from .._core import backup_config
 from .._core.errors import FirstbellError
-from . import assure, backup, check, drill, dump, info, restore
+from . import assure, backup, check, drill, dump, forget, info, restore
 from .host import Host
 
-COMMANDS: tuple[Any, ...] = (backup, check, drill, dump, info, restore, assure)
+COMMANDS: tuple[Any, ...] = (backup, check, drill, restore, info, dump, forget, assure)
 
 
 def parser(config: backup_config.Config) -> argparse.ArgumentParser:

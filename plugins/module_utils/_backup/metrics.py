@@ -111,5 +111,7 @@ def _values(record: Mapping[str, Any], names: Mapping[str, tuple[str, str]]) -> 
 
 def refresh(host: Host) -> None:
     """The same where the repositories may be out of reach: what was found is on record."""
+    stanza = Stanza(host.config.stack, (), ())
     with contextlib.suppress(FirstbellError):
-        write(host)
+        stanza = Postgres(host).stanza()
+    write(host, stanza)

@@ -10,6 +10,7 @@ kept aside, and is put back when the restore fails.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -19,10 +20,10 @@ from dataclasses import replace
 
 from .._core.backup_config import Limits
 from .._core.errors import FirstbellError
-from .._core.restore_target import LATEST, Choice, choose, parse_target, prove, refuse_overwriting
+from .._core.restore_target import LATEST, Choice, choose, parse_target, prove, refuse_overwriting, refuse_unreached
 from .._core.wal import Archived
 from .._io import system
-from . import backup, metrics
+from . import assure, backup, metrics
 from .host import Host
 from .postgres import SOCKET, Postgres
 from .recovery import Recovery
@@ -56,7 +57,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
     stanza = postgres.stanza()
     # What cannot be is refused before the living database is asked for anything.
     choose(target, stanza, time.time(), repository=options.repository)
-    _flush(postgres)
+    _flush(postgres, stanza.system_id)
     sound = [repository.number for repository in stanza.repositories if repository.code == 0]
     wanted = [options.repository] if options.repository else sound
     archives = {number: postgres.archive(number, stanza)[0] for number in wanted if number in sound}
@@ -83,16 +84,19 @@ def run(host: Host, options: argparse.Namespace) -> int:
         },
     )
     # The restore began another timeline. With a full backup on it, no later restore depends on the old one.
-    backup.assure(host)
+    assure.assure(host)
     backup.make(host, "full")
     metrics.write(host)
     return 0
 
 
-def _flush(postgres: Postgres) -> None:
-    """Have what a living database has committed in the archive before it is stopped."""
+def _flush(postgres: Postgres, system_id: int) -> None:
+    """Have what a living database has committed in the archive before it is stopped.
+
+    Where the data was lost, a new and empty one may run already: it has nothing to keep.
+    """
     server = Server(postgres.socket)
-    if not server.writable():
+    if not server.writable() or server.archiver().system_id != system_id:
         return
     # Without a record in it, a file would not be ended.
     server.value("SELECT pg_create_restore_point('before restore')")
@@ -183,8 +187,9 @@ def _replace(host: Host, choice: Choice, archive: Sequence[Archived], running: d
         shutil.rmtree(postgres.data, ignore_errors=True)
         if os.path.exists(aside):
             os.rename(aside, postgres.data)
-            _scale(host, running)
-            system.remove(_state_path(host))
+            # What failed is told; that the database of before is a wreck as well, its log says.
+            with contextlib.suppress(FirstbellError):
+                _start(host, running, time.monotonic())
         raise
     shutil.rmtree(aside, ignore_errors=True)
     return took, said
@@ -193,7 +198,8 @@ def _replace(host: Host, choice: Choice, archive: Sequence[Archived], running: d
 def _recover(host: Host, choice: Choice, archive: Sequence[Archived]) -> tuple[float, str]:
     """Seconds of the copying, and where the server says that it ended.
 
-    It archives while it does: the new timeline begins in the repository as well.
+    What it writes waits to be archived until the service runs: a timeline of a restore that failed
+    must not get into the repository, where the next restore would follow it.
     """
     postgres, directory = Postgres(host), host.config.directory
     _empty(f"{host.config.backup}/spool")
@@ -211,8 +217,14 @@ def _recover(host: Host, choice: Choice, archive: Sequence[Archived]) -> tuple[f
         f"type=bind,source={directory}/pki/postgres,target=/etc/firstbell/tls,readonly",
     ]
     with Recovery(host, NAME, postgres.socket) as recovery:
-        recovery.start([*mounts, *configuration], [], host.config.postgres.network, _server_limits(host))
-        recovery.wait_until_writable(_PATIENCE)
+        recovery.start(
+            [*mounts, *configuration], ["archive_command="], host.config.postgres.network, _server_limits(host)
+        )
+        try:
+            recovery.wait_until_writable(_PATIENCE)
+        except FirstbellError:
+            refuse_unreached(choice.target, recovery.log())
+            raise
         newest = [entry.segment.number for entry in archive if entry.segment.timeline == _newest_timeline(archive)]
         said = prove(choice.target, recovery.log(), max(newest, default=None) if choice.target.kind == LATEST else None)
         recovery.stop()

@@ -194,28 +194,38 @@ def _ages(config: Config, facts: Facts) -> Iterator[Finding]:
             what = "every byte was read" if name == "reading" else "a restore was rehearsed"
             when = f"at {utc(last)[:19]} UTC" if last else "never"
             yield Finding(name, f"{what} last {when}", f"Type: {config.command} {command}")
-    if facts.last_drill and not facts.drill_success:
+    # One of before says nothing of a new repository.
+    if facts.last_drill > facts.installed and not facts.drill_success:
         yield Finding("rehearsal", "the last one failed", f"See {config.backup}/records/drill.json; repeat it")
 
 
 def _gaps(config: Config, facts: Facts, number: int) -> Iterator[Finding]:
     backups = sorted((b for b in facts.stanza.backups if b.repository == number and b.start_wal), key=lambda b: b.stop)
+    where = f"repository {number}"
     for gap in gaps_of(facts, number):
-        where = f"repository {number}"
         broken = [b.label for b in backups if _breaks(gap, b)]
-        after = next((b for b in backups if parse_segment(b.start_wal) > gap.last), None)
-        if broken:
-            consequence = f"backup {', '.join(broken)} cannot be restored"
-        elif after:
-            consequence = f"no moment between this file and backup {after.label} can be restored"
-        else:
-            consequence = "no moment after it can be restored"
-        fix = (
-            "Nothing more is to be done"
-            if after
-            else f"Type: {config.command} backup --type full --repository {number}"
-        )
-        yield Finding(where, f"WAL is missing: {gap}; {consequence}", fix)
+        for label in broken:
+            problem = f"WAL is missing: {gap}; backup {label} cannot be restored"
+            fix = f"Make another one: {config.command} backup --type full, then: {config.command} forget {label}"
+            yield Finding(where, problem, f"{fix} --repository {number}" if number > 1 else fix)
+        if not broken and all(is_after(gap, backup) for backup in backups):
+            fix = f"Type: {config.command} backup --type full --repository {number}"
+            yield Finding(where, f"WAL is missing: {gap}; no moment after it can be restored", fix)
+
+
+def lost_moments(facts: Facts, number: int) -> list[str]:
+    """What a gap has taken for good, with a backup after it: to be known, not to be mended."""
+    backups = sorted((b for b in facts.stanza.backups if b.repository == number and b.start_wal), key=lambda b: b.stop)
+    return [
+        f"repository {number}: no moment between {gap} and the end of backup {after.label} can be restored"
+        for gap in gaps_of(facts, number)
+        if (after := next((b for b in backups if not is_after(gap, b)), None))
+    ]
+
+
+def is_after(gap: Gap, backup: Backup) -> bool:
+    """Whether what follows this backup cannot be replayed across the gap."""
+    return bool(backup.start_wal) and gap.last >= parse_segment(backup.start_wal)
 
 
 def _breaks(gap: Gap, backup: Backup) -> bool:

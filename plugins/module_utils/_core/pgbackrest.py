@@ -80,7 +80,8 @@ class Stanza:
 def parse_info(text: str, name: str) -> Stanza:
     """The stanza in the answer of ``pgbackrest info --output=json``; raises FirstbellError."""
     try:
-        stanzas = json.loads(text)
+        # With a wrong key the messages hold what came out of it, control characters too.
+        stanzas = json.loads(text, strict=False)
         found = next((stanza for stanza in stanzas if stanza["name"] == name), None)
         if found is None:
             return Stanza(name, (), ())

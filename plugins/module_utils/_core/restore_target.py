@@ -138,17 +138,22 @@ def _labels(backups: Sequence[Backup]) -> str:
     return ", ".join(reversed(shown)) + (f" and {len(backups) - 5} older ones" if len(backups) > len(shown) else "")
 
 
+def refuse_unreached(target: Target, log: str) -> None:
+    """Raise FirstbellError if the server ended because the WAL does."""
+    if _UNREACHED in log:
+        raise FirstbellError(
+            f"the target {target.kind} {target.text} was not reached: the archived WAL ends before it. "
+            "For a time, this also means that nothing was committed after it; then restore the latest moment"
+        )
+
+
 def prove(target: Target, log: str, newest: int | None) -> str:
     """What the server's log says about where it ended; raises FirstbellError unless that is the target.
 
     ``newest`` is the number of the last file in the archive. PostgreSQL takes the first file that
     is missing for the end of the log and says nothing, so "latest" is held against it.
     """
-    if _UNREACHED in log:
-        raise FirstbellError(
-            f"the target {target.kind} {target.text} was not reached: the archived WAL ends before it. "
-            "For a time, this also means that nothing was committed after it; then restore the latest moment"
-        )
+    refuse_unreached(target, log)
     if target.kind != LATEST:
         if not _STOPPING.search(log):
             raise FirstbellError(f"the server does not say that it stopped at the target {target.kind} {target.text}")

@@ -14,6 +14,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.backup_check
     ServerFacts,
     gaps_of,
     judge,
+    lost_moments,
     newest_restorable,
 )
 from ansible_collections.firstbell.stack.plugins.module_utils._core.backup_config import Config, Limits, PostgresConfig
@@ -136,15 +137,26 @@ def missing(number: int) -> Facts:
             "--type full",
         ),
         (with_backups(FULL, INCR, code=99), "repository 1: no way", "its key"),
-        (missing(12), "between this file and backup I", ""),
         (missing(18), "no moment after it can be restored", "full"),
-        (missing(10), "backup F cannot be restored", ""),
-        (missing(15), "backup I cannot be restored", "full"),
+        (missing(10), "backup F cannot be restored", "school-backup forget F"),
+        (missing(15), "backup I cannot be restored", "school-backup forget I"),
     ],
 )
 def test_backups_and_their_wal(found: Facts, problem: str, fix: str) -> None:
     lines = told(found)
     assert any(problem in line and fix in line for line in lines), lines
+
+
+def test_a_gap_with_a_backup_after_it_is_told_and_no_problem() -> None:
+    assert told(missing(12)) == []
+    assert lost_moments(missing(12), 1) == [
+        "repository 1: no moment between 00000001000000000000000C and the end of backup I can be restored"
+    ]
+    assert lost_moments(missing(18), 1) == []
+
+
+def test_a_rehearsal_of_another_repository_is_no_problem_of_this_one() -> None:
+    assert told(facts(installed=NOW - HOUR, last_drill=NOW - 2 * HOUR, drill_success=False)) == []
 
 
 def test_a_young_repository_is_not_blamed_for_what_was_not_due_yet() -> None:
