@@ -40,13 +40,14 @@ def own_sources(entry: str) -> tuple[dict[str, str], frozenset[str]]:
 
 
 def _source(name: str, module: Any) -> str:
+    text = system.read_text(str(getattr(module, "__file__", "") or ""))
+    if text is not None:
+        return text
     loader = getattr(getattr(module, "__spec__", None), "loader", None) or getattr(module, "__loader__", None)
     text = loader.get_source(name) if hasattr(loader, "get_source") else None
-    if text is None and not getattr(module, "__file__", None):
-        return ""  # a folder without a file of its own
-    if text is None:
+    if text is None and getattr(module, "__file__", None):
         raise FirstbellError(f"the source of {name} cannot be read on this host")
-    return str(text)
+    return str(text or "")  # a folder without a file of its own
 
 
 def find(library: str, program: str) -> dict[str, tuple[str, int]]:
