@@ -16,6 +16,7 @@ from .check import look
 from .host import Host
 from .postgres import Postgres
 from .server import Server
+from .speech import say
 
 NAME = "assure"
 HELP = "Have a repository of this database with a full backup in it."
@@ -52,19 +53,17 @@ def assure(host: Host) -> None:
     known = {repository.number for repository in stanza.repositories if repository.code in _USABLE}
     if known != set(host.config.postgres.repositories):
         postgres.pgbackrest("stanza-create", mounts=postgres.mounts_with_database())
-        print("changed: made the stanza")
+        say("changed: made the stanza")
     if system.read_text(backup.key_path(host)) is None:
         configuration = system.read_text(f"{host.config.backup}/pgbackrest/pgbackrest.conf") or ""
         system.write_text(backup.key_path(host), fingerprint(key_of(configuration)) + "\n")
-        print("changed: noted the fingerprint of the key")
+        say("changed: noted the fingerprint of the key")
     facts = look(host)
     for number in host.config.postgres.repositories:
         newest = facts.stanza.newest(repository=number)
         if facts.stanza.newest("full", repository=number) is None:
             backup.make(host, "full", number)
         elif newest and any(is_after(gap, newest) for gap in gaps_of(facts, number)):
-            print(
-                f"WAL is missing in repository {number} since its newest backup; nothing after that could be restored"
-            )
+            say(f"WAL is missing in repository {number} since its newest backup; nothing after that could be restored")
             backup.make(host, "full", number)
     metrics.write(host)

@@ -15,6 +15,7 @@ from .._io import system
 from . import metrics
 from .host import Host
 from .postgres import Postgres
+from .speech import say
 
 NAME = "backup"
 HELP = "Make a backup."
@@ -52,7 +53,7 @@ def make(host: Host, kind: str, repository: int | None = None, gentle: bool = Fa
             failures.append(f"repository {number}: {explain(done)}")
             continue
         label = next((line.split(" = ")[1] for line in done.out.splitlines() if "new backup label = " in line), "?")
-        print(f"changed: {kind} backup {label} in repository {number}, {time.monotonic() - started:.1f} s")
+        say(f"changed: {kind} backup {label} in repository {number}, {time.monotonic() - started:.1f} s")
     if failures:
         raise FirstbellError("; ".join(failures))
 

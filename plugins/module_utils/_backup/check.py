@@ -20,6 +20,7 @@ from .host import Host
 from .metrics import read_record, refresh
 from .postgres import Postgres
 from .server import Server
+from .speech import say
 
 NAME = "check"
 HELP = "Check that the database can be restored."
@@ -39,12 +40,12 @@ def run(host: Host, options: argparse.Namespace) -> int:
     host.record("check", {**content, "problems": len(findings), "findings": [str(finding) for finding in findings]})
     refresh(host)
     for finding in findings:
-        print(f"PROBLEM {finding}")
+        say(f"PROBLEM {finding}")
     for note in content.get("lost_moments") or ():
-        print(f"NOTE {note}")
+        say(f"NOTE {note}")
     if not findings:
         age = content["time"] - content["newest_restorable"]
-        print(f"ok: the newest moment that can be restored is {max(age, 0):.0f} s old")
+        say(f"ok: the newest moment that can be restored is {max(age, 0):.0f} s old")
     return 1 if findings else 0
 
 

@@ -10,7 +10,6 @@ Such a module has ``NAME``, ``HELP``, ``EXCLUSIVE`` (whether it must not run bes
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from .._core import backup_config
 from .._core.errors import FirstbellError
 from . import assure, backup, check, drill, dump, forget, info, restore
 from .host import Host
+from .speech import complain
 
 COMMANDS: tuple[Any, ...] = (backup, check, drill, restore, info, dump, forget, assure)
 
@@ -39,7 +39,7 @@ def main(config_path: str, arguments: Sequence[str] | None = None) -> int:
         with open(config_path, encoding="utf-8") as file:
             config = backup_config.parse(file.read(), config_path)
     except (OSError, FirstbellError) as error:
-        print(f"{config_path}: {error}", file=sys.stderr)
+        complain(f"{config_path}: {error}")
         return 1
     options = parser(config).parse_args(arguments)
     host = Host(config)
@@ -49,5 +49,5 @@ def main(config_path: str, arguments: Sequence[str] | None = None) -> int:
                 return int(options.module.run(host, options))
         return int(options.module.run(host, options))
     except (FirstbellError, OSError) as error:
-        print(f"{config.command} {options.module.NAME}: {error}", file=sys.stderr)
+        complain(f"{config.command} {options.module.NAME}: {error}")
         return 1

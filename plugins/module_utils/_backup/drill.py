@@ -24,6 +24,7 @@ from .host import Host
 from .postgres import DATA, SOCKET, Postgres
 from .recovery import Recovery
 from .server import Server, count_rows, wait_until
+from .speech import say
 
 NAME = "drill"
 HELP = "Rehearse a restore and measure it."
@@ -60,13 +61,13 @@ def run(host: Host, options: argparse.Namespace) -> int:
     _forget_old(host)
     metrics.write(host)
     point = "-" if measured.recovery_point is None else f"{measured.recovery_point:.1f} s"
-    print(
+    say(
         f"rehearsed with {measured.backup}: recovery point {point}, recovery time {measured.recovery_time:.1f} s "
         f"(allowed {allowed:.1f} s) for {measured.database_bytes / 1e9:.2f} GB, "
         f"{measured.tables_counted} tables counted"
     )
     for finding in findings:
-        print(f"PROBLEM {finding}")
+        say(f"PROBLEM {finding}")
     return 1 if findings else 0
 
 

@@ -15,6 +15,7 @@ from .._io import pipes, system
 from .backup import check_key
 from .host import Host
 from .postgres import SOCKET, Postgres
+from .speech import say
 
 NAME = "dump"
 HELP = "Write a portable dump of the application's database (pg_dump)."
@@ -54,7 +55,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
     finally:
         system.remove(f"{path}.new")
         host.remove("dump")
-    print(f"changed: {path}, {os.path.getsize(path)} bytes, {time.monotonic() - started:.1f} s")
+    say(f"changed: {path}, {os.path.getsize(path)} bytes, {time.monotonic() - started:.1f} s")
     _forget_old(host)
     return 0
 

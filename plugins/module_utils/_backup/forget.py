@@ -12,6 +12,7 @@ from . import metrics
 from .backup import check_key
 from .host import Host
 from .postgres import Postgres
+from .speech import say
 
 NAME = "forget"
 HELP = "Remove a backup, and those that depend on it, such as one that check --read found corrupted."
@@ -37,6 +38,6 @@ def run(host: Host, options: argparse.Namespace) -> int:
             f"make another one first: {host.config.command} backup --type full"
         )
     postgres.pgbackrest("expire", f"--repo={options.repository}", f"--set={options.label}")
-    print(f"changed: forgot {options.label} in repository {options.repository}")
+    say(f"changed: forgot {options.label} in repository {options.repository}")
     metrics.write(host)
     return 0

@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 
 from .host import Host
 from .postgres import Postgres
+from .speech import say
 
 NAME = "info"
 HELP = "List the backups."
@@ -25,13 +26,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(host: Host, options: argparse.Namespace) -> int:
     stanza = Postgres(host).stanza()
     if options.json:
-        print(json.dumps(asdict(stanza), indent=2))
+        say(json.dumps(asdict(stanza), indent=2))
         return 0
     for repository in stanza.repositories:
-        print(f"repository {repository.number}: {repository.message}")
+        say(f"repository {repository.number}: {repository.message}")
     for backup in sorted(stanza.backups, key=lambda item: item.stop):
         ended = datetime.fromtimestamp(backup.stop, tz=timezone.utc)
-        print(
+        say(
             f"{backup.label:40} {backup.kind:5} repository {backup.repository}  {ended:%Y-%m-%d %H:%M:%S+00}  "
             f"database {backup.size / 1e6:10.1f} MB  stored {backup.stored / 1e6:10.1f} MB"
         )

@@ -28,6 +28,7 @@ from .host import Host
 from .postgres import SOCKET, Postgres
 from .recovery import Recovery
 from .server import Server, wait_until
+from .speech import say
 
 NAME = "restore"
 HELP = "Restore the database: the newest moment, a time, a position in the WAL, or a backup."
@@ -67,8 +68,8 @@ def run(host: Host, options: argparse.Namespace) -> int:
     running = _stop(host)
     took, said = _replace(host, choice, archives.get(choice.backup.repository, []), running)
     writable = _start(host, running, started)
-    print(f"restored from {choice.backup.label}: {said}")
-    print(f"writable again after {writable:.1f} s ({choice.backup.size / 1e9:.2f} GB, copied in {took:.1f} s)")
+    say(f"restored from {choice.backup.label}: {said}")
+    say(f"writable again after {writable:.1f} s ({choice.backup.size / 1e9:.2f} GB, copied in {took:.1f} s)")
     host.record(
         "restore",
         {
@@ -109,7 +110,7 @@ def _flush(postgres: Postgres, system_id: int) -> None:
     try:
         wait_until(archived, _FLUSH_PATIENCE, f"{name} has not been archived")
     except FirstbellError as error:
-        print(f"the last commits of the database that is in place may be missing: {error}")
+        say(f"the last commits of the database that is in place may be missing: {error}")
 
 
 def _require_space(host: Host, size: int) -> None:
