@@ -52,8 +52,9 @@ def assure(host: Host) -> None:
         )
     known = {repository.number for repository in stanza.repositories if repository.code in _USABLE}
     if known != set(host.config.postgres.repositories):
-        postgres.pgbackrest("stanza-create", mounts=postgres.mounts_with_database())
-        say("changed: made the stanza")
+        for number in sorted(set(host.config.postgres.repositories) - known):
+            postgres.pgbackrest("stanza-create", mounts=postgres.mounts_with_database(), repository=number)
+            say(f"changed: made the stanza in repository {number}")
     if system.read_text(backup.key_path(host)) is None:
         configuration = system.read_text(f"{host.config.backup}/pgbackrest/pgbackrest.conf") or ""
         system.write_text(backup.key_path(host), fingerprint(key_of(configuration)) + "\n")

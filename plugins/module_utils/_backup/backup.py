@@ -43,10 +43,12 @@ def make(host: Host, kind: str, repository: int | None = None, gentle: bool = Fa
         done = postgres.pgbackrest(
             "backup",
             f"--type={kind}",
-            f"--repo={number}",
             "--no-start-fast" if gentle else "--start-fast",
             "--log-level-console=info",
+            # The WAL of a backup in the store follows it there.
+            *(["--no-archive-check"] if number > 1 else []),
             mounts=postgres.mounts_with_database(),
+            repository=number,
             check=False,
         )
         if done.code:

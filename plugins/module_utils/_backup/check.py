@@ -103,7 +103,7 @@ def read(host: Host) -> list[Finding]:
     """Read every byte of every repository; pgBackRest's exit status says nothing, its text does."""
     postgres, findings, verdicts = Postgres(host), [], []
     for number in host.config.postgres.repositories:
-        said = postgres.pgbackrest("verify", f"--repo={number}", "--output=text", "--verbose", check=False)
+        said = postgres.pgbackrest("verify", "--output=text", "--verbose", repository=number, check=False)
         verdict: Verdict = parse_verify(said.out)
         verdicts.append({"repository": number, "files": verdict.files, "problems": list(verdict.problems)})
         fix = (

@@ -15,11 +15,11 @@ from typing import Any
 
 from .._core import backup_config
 from .._core.errors import FirstbellError
-from . import assure, backup, check, drill, dump, forget, info, restore
+from . import assure, backup, check, drill, dump, forget, info, offsite, restore
 from .host import Host
 from .speech import complain
 
-COMMANDS: tuple[Any, ...] = (backup, check, drill, restore, info, dump, forget, assure)
+COMMANDS: tuple[Any, ...] = (backup, check, drill, restore, info, dump, offsite, forget, assure)
 
 
 def parser(config: backup_config.Config) -> argparse.ArgumentParser:

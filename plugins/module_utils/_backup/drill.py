@@ -124,7 +124,8 @@ def _choose(postgres: Postgres, any_backup: bool) -> Backup:
         raise FirstbellError("there is no backup to rehearse with; make one with: backup --type full")
     if any_backup:
         return core.pick(sound, random.SystemRandom().random())
-    return max(sound, key=lambda backup: (backup.stop, -backup.repository))
+    nearest = min(backup.repository for backup in sound)
+    return max((b for b in sound if b.repository == nearest), key=lambda backup: backup.stop)
 
 
 def _expected_marker(live: Server, backup: Backup) -> str | None:
@@ -175,26 +176,26 @@ def _restore(host: Host, recovery: Recovery, backup: Backup, marker: str, folder
     )
     system.write_text(f"{folder}/conf/pg_hba.conf", _HBA)
     system.write_text(f"{folder}/conf/pg_ident.conf", _IDENT)
-    network = host.config.postgres.network if backup.repository > 1 else "none"
     mounts = [
         *postgres.mounts(spool=f"{folder}/spool", repository_read_only=True),
         f"type=bind,source={folder}/data,target={DATA}",
     ]
-    target = ["--type=name", f"--target={marker}"] if marker else Choice(Target("backup"), backup).options()[2:3]
+    target = ["--type=name", f"--target={marker}"] if marker else Choice(Target("backup"), backup).options()[1:2]
     chosen = [
-        f"--repo={backup.repository}",
         f"--set={backup.label}",
         *target,
         "--target-action=promote",
         "--archive-mode=off",
     ]
     started = time.monotonic()
-    postgres.pgbackrest("restore", *chosen, mounts=mounts, network=network)
+    postgres.pgbackrest("restore", *chosen, mounts=mounts, repository=backup.repository)
     restored = time.monotonic() - started
     served = [
         f"type=bind,source={folder}/run,target={SOCKET}",
         f"type=bind,source={folder}/conf,target=/etc/postgresql,readonly",
     ]
+    served += postgres.store_mounts(backup.repository)
+    network = postgres.network(backup.repository)
     recovery.start([*mounts, *served], ["archive_mode=off"], network, limits)
     recovery.wait_until_writable(_RECOVERY_PATIENCE)
     recovery.server.write()

@@ -37,7 +37,7 @@ def run(host: Host, options: argparse.Namespace) -> int:
             f"{options.label} is the only full backup in repository {options.repository}; "
             f"make another one first: {host.config.command} backup --type full"
         )
-    postgres.pgbackrest("expire", f"--repo={options.repository}", f"--set={options.label}")
+    postgres.pgbackrest("expire", f"--set={options.label}", repository=options.repository)
     say(f"changed: forgot {options.label} in repository {options.repository}")
     metrics.write(host)
     return 0

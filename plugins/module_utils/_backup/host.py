@@ -30,9 +30,9 @@ class Host:
         self.config = config
 
     @contextlib.contextmanager
-    def lock(self, what: str, patience: float = LOCK_PATIENCE) -> Iterator[None]:
+    def lock(self, what: str, patience: float = LOCK_PATIENCE, name: str = "lock") -> Iterator[None]:
         """Keep every other backup, drill and restore out; wait for one that is at work, but not for ever."""
-        path = f"{self.config.backup}/lock"
+        path = f"{self.config.backup}/{name}"
         deadline = time.monotonic() + patience
         with open(path, "a+", encoding="utf-8") as file:
             while True:

@@ -211,15 +211,17 @@ def _recover(host: Host, choice: Choice, archive: Sequence[Archived]) -> tuple[f
     limits = replace(host.config.postgres.limits, cpus=float(os.cpu_count() or 1))
     started = time.monotonic()
     processes = f"--process-max={os.cpu_count() or 1}"
-    postgres.pgbackrest("restore", *choice.options(), processes, mounts=mounts, limits=limits)
+    repository = choice.backup.repository
+    postgres.pgbackrest("restore", *choice.options(), processes, mounts=mounts, limits=limits, repository=repository)
     took = time.monotonic() - started
     configuration = [
         f"type=bind,source={directory}/postgres,target=/etc/postgresql,readonly",
         f"type=bind,source={directory}/pki/postgres,target=/etc/firstbell/tls,readonly",
     ]
+    configuration += postgres.store_mounts(repository)
     with Recovery(host, NAME, postgres.socket) as recovery:
         recovery.start(
-            [*mounts, *configuration], ["archive_command="], host.config.postgres.network, _server_limits(host)
+            [*mounts, *configuration], ["archive_command="], postgres.network(repository), _server_limits(host)
         )
         try:
             recovery.wait_until_writable(_PATIENCE)

@@ -25,6 +25,8 @@ HOUR, DAY = 3600.0, 86400.0
 NEWEST_AGE, FULL_AGE = 26 * HOUR, 8 * DAY
 #: Without a reading of every byte, and without a rehearsal.
 READ_AGE, DRILL_AGE = 8 * DAY, 26 * HOUR
+#: How long WAL may wait for the store.
+OFFSITE_AGE = 300.0
 #: WAL that waits is told long before it would be given up.
 WAITING_SHARE = 10
 
@@ -111,7 +113,8 @@ def gaps_of(facts: Facts, repository: int) -> list[Gap]:
     if not backups:
         return []
     oldest = min(parse_segment(b.start_wal) for b in backups)
-    newest = archived_last(facts.server) if facts.server else None
+    # The store is fed from the repository on the host, and is allowed to be a little behind.
+    newest = archived_last(facts.server) if facts.server and repository == 1 else None
     archive = facts.archives.get(repository, ())
     return find_gaps((entry.segment for entry in archive), oldest, facts.starts.get(repository), newest)
 
@@ -119,7 +122,7 @@ def gaps_of(facts: Facts, repository: int) -> list[Gap]:
 def judge(config: Config, facts: Facts) -> list[Finding]:
     """Everything that stands between now and a restore."""
     findings = [*_repositories(config, facts), *_schedule(config, facts), *_space(config, facts)]
-    findings += [*_archiving(config, facts), *_ages(config, facts)]
+    findings += [*_archiving(config, facts), *_offsite(config, facts), *_ages(config, facts)]
     for number in config.postgres.repositories:
         findings += _gaps(config, facts, number)
     return findings
@@ -211,6 +214,23 @@ def _gaps(config: Config, facts: Facts, number: int) -> Iterator[Finding]:
         if not broken and all(is_after(gap, backup) for backup in backups):
             fix = f"Type: {config.command} backup --type full --repository {number}"
             yield Finding(where, f"WAL is missing: {gap}; no moment after it can be restored", fix)
+
+
+def _offsite(config: Config, facts: Facts) -> Iterator[Finding]:
+    for number in config.postgres.repositories[1:]:
+        waiting = not_yet_there(facts, number)
+        if waiting and facts.now - waiting[0].time > OFFSITE_AGE:
+            age = format_duration(round(facts.now - waiting[0].time))
+            fix = f"Type: {config.command} offsite, and read why. The repository on the host goes on meanwhile"
+            yield Finding(f"repository {number}", f"{len(waiting)} files of WAL wait for the store, for {age}", fix)
+
+
+def not_yet_there(facts: Facts, number: int) -> list[Archived]:
+    """The WAL on the host that a restore from another repository alone would lack, in its order."""
+    starts = [parse_segment(b.start_wal) for b in facts.stanza.backups if b.repository == number and b.start_wal]
+    there = {entry.segment for entry in facts.archives.get(number, ())}
+    oldest = min(starts, default=max(there, default=None))
+    return [e for e in facts.archives.get(1, ()) if e.segment not in there and (oldest is None or e.segment >= oldest)]
 
 
 def lost_moments(facts: Facts, number: int) -> list[str]:

@@ -77,8 +77,11 @@ class Stanza:
         return next((b for b in self.backups if b.label == label and repository in (None, b.repository)), None)
 
 
-def parse_info(text: str, name: str) -> Stanza:
-    """The stanza in the answer of ``pgbackrest info --output=json``; raises FirstbellError."""
+def parse_info(text: str, name: str, number: int = 1) -> Stanza:
+    """The stanza of one repository, which is called ``number`` here; raises FirstbellError.
+
+    ``text`` is the answer of ``pgbackrest info --output=json``.
+    """
     try:
         # With a wrong key the messages hold what came out of it, control characters too.
         stanzas = json.loads(text, strict=False)
@@ -87,8 +90,8 @@ def parse_info(text: str, name: str) -> Stanza:
             return Stanza(name, (), ())
         return Stanza(
             name=name,
-            repositories=tuple(_repository(item) for item in found.get("repo", ())),
-            backups=tuple(_backup(item) for item in found.get("backup", ())),
+            repositories=tuple(_repository(item, number) for item in found.get("repo", ())),
+            backups=tuple(_backup(item, number) for item in found.get("backup", ())),
             system_id=max((int(db.get("system-id", 0)) for db in found.get("db", ())), default=0),
             archives=tuple(archive["id"] for archive in found.get("archive", ())),
         )
@@ -96,16 +99,16 @@ def parse_info(text: str, name: str) -> Stanza:
         raise FirstbellError(f"pgBackRest's answer cannot be read ({error!r}): {text[:200]}") from None
 
 
-def _repository(item: Mapping[str, Any]) -> Repository:
-    return Repository(item["key"], item["status"]["code"], item["status"]["message"], item.get("cipher", ""))
+def _repository(item: Mapping[str, Any], number: int) -> Repository:
+    return Repository(number, item["status"]["code"], item["status"]["message"], item.get("cipher", ""))
 
 
-def _backup(item: Mapping[str, Any]) -> Backup:
+def _backup(item: Mapping[str, Any], number: int) -> Backup:
     info = item["info"]
     return Backup(
         label=item["label"],
         kind=item["type"],
-        repository=item["database"]["repo-key"],
+        repository=number,
         database_id=item["database"]["id"],
         start=item["timestamp"]["start"],
         stop=item["timestamp"]["stop"],
@@ -117,6 +120,17 @@ def _backup(item: Mapping[str, Any]) -> Backup:
         stored=info["repository"].get("delta", info["delta"]),
         error=bool(item.get("error")),
         reference=tuple(item.get("reference") or ()),
+    )
+
+
+def merge(stanzas: Sequence[Stanza]) -> Stanza:
+    """What all repositories know of one database."""
+    return Stanza(
+        name=stanzas[0].name,
+        repositories=tuple(repository for stanza in stanzas for repository in stanza.repositories),
+        backups=tuple(backup for stanza in stanzas for backup in stanza.backups),
+        system_id=next((stanza.system_id for stanza in stanzas if stanza.system_id), 0),
+        archives=next((stanza.archives for stanza in stanzas if stanza.archives), ()),
     )
 
 

@@ -41,8 +41,8 @@ class Choice:
     timeline: int = 0
 
     def options(self) -> list[str]:
-        """What pgBackRest is told; PostgreSQL stops at the target and then takes writes."""
-        chosen = [f"--repo={self.backup.repository}", f"--set={self.backup.label}"]
+        """What pgBackRest is told of it; PostgreSQL stops at the target and then takes writes."""
+        chosen = [f"--set={self.backup.label}"]
         if self.target.kind == LATEST:
             return [*chosen, "--type=default"]
         if self.target.kind == BACKUP:
@@ -99,7 +99,7 @@ def choose(
         raise InputError(f"there is no backup in {where} that could be restored; look at the command's info")
     oldest = backups[0]
     if target.kind == LATEST:
-        return Choice(target, backups[-1])
+        return Choice(target, _best(backups))
     if target.kind == BACKUP:
         found = next((b for b in backups if b.label == target.label), None)
         if found is None:
@@ -114,13 +114,19 @@ def choose(
                 f"time: {target.text} is before the first backup; the earliest moment is {utc(oldest.stop)} "
                 f"(backup {oldest.label})"
             )
-        return Choice(target, possible[-1], timeline_at(archived, target.when))
+        return Choice(target, _best(possible), timeline_at(archived, target.when))
     possible = [b for b in backups if b.stop_lsn and parse_lsn(b.stop_lsn) <= target.lsn]
     if not possible:
         raise InputError(
             f"lsn: {target.text} is before the end of the first backup, {oldest.stop_lsn} ({oldest.label})"
         )
-    return Choice(target, possible[-1])
+    return Choice(target, _best(possible))
+
+
+def _best(backups: Sequence[Backup]) -> Backup:
+    """The newest one in the repository that is nearest; the store is asked only where nothing else is left."""
+    nearest = min(backup.repository for backup in backups)
+    return max((b for b in backups if b.repository == nearest), key=lambda b: b.stop)
 
 
 def timeline_at(archived: Iterable[Archived], when: float) -> int:

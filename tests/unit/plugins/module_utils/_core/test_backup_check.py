@@ -16,6 +16,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.backup_check
     judge,
     lost_moments,
     newest_restorable,
+    not_yet_there,
 )
 from ansible_collections.firstbell.stack.plugins.module_utils._core.backup_config import Config, Limits, PostgresConfig
 from ansible_collections.firstbell.stack.plugins.module_utils._core.pgbackrest import Backup, Repository, Stanza
@@ -186,3 +187,20 @@ def test_wal_of_a_label_is_that_of_its_file() -> None:
     found = facts(last_archived_wal=Segment(1, 20).name + ".00000028.backup")
     assert gaps_of(found, 1) == []
     assert told(found) == []
+
+
+def test_what_the_store_lacks_is_told_when_it_waits_for_long() -> None:
+    config = replace(CONFIG, postgres=replace(CONFIG.postgres, repositories=(1, 2)))
+    stored = [replace(backup, repository=2) for backup in (FULL, INCR)]
+    stanza = replace(
+        SOUND.stanza,
+        backups=(FULL, INCR, *stored),
+        repositories=(*SOUND.stanza.repositories, Repository(2, 0, "ok", "")),
+    )
+    found = replace(SOUND, stanza=stanza, archives={1: archived(*range(9, 21)), 2: archived(*range(10, 19))})
+    assert [entry.segment.number for entry in not_yet_there(found, 2)] == [19, 20]
+    assert judge(config, found) == []
+    late = replace(found, archives={1: archived(*range(9, 21)), 2: archived(*range(10, 12))})
+    assert [str(finding).partition(". ")[0] for finding in judge(config, late)] == [
+        "repository 2: 9 files of WAL wait for the store, for 6m30s"
+    ]

@@ -38,11 +38,11 @@ STANZA = Stanza(
 
 def test_without_a_target_the_newest_moment_is_meant() -> None:
     choice = choose(parse_target(), STANZA, NOW)
-    assert choice.options() == ["--repo=2", "--set=B2", "--type=default"]
+    assert choice.options() == ["--set=B", "--type=default"]
 
 
 def test_a_backup_in_one_repository_only() -> None:
-    assert choose(parse_target(), STANZA, NOW, repository=1).backup.label == "B"
+    assert choose(parse_target(), STANZA, NOW, repository=2).backup.label == "B2"
     with pytest.raises(InputError, match="no backup in repository 3"):
         choose(parse_target(), STANZA, NOW, repository=3)
 
@@ -51,7 +51,6 @@ def test_a_backup_in_one_repository_only() -> None:
 def test_a_time_says_in_which_zone(text: str) -> None:
     choice = choose(parse_target(time=text), STANZA, NOW)
     assert choice.options() == [
-        "--repo=1",
         "--set=A",
         "--type=time",
         "--target=1970-01-01 01:10:00.000000+00",
@@ -85,12 +84,12 @@ def test_no_backup_at_all() -> None:
 
 
 def test_a_position_and_a_name() -> None:
-    assert choose(parse_target(lsn="0/8fffffF"), STANZA, NOW).options()[1:4] == [
+    assert choose(parse_target(lsn="0/8fffffF"), STANZA, NOW).options()[:3] == [
         "--set=B",
         "--type=lsn",
         "--target=0/8FFFFFF",
     ]
-    assert choose(parse_target(backup="A"), STANZA, NOW).options()[1:] == [
+    assert choose(parse_target(backup="A"), STANZA, NOW).options() == [
         "--set=A",
         "--type=immediate",
         "--target-action=promote",
