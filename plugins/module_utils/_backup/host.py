@@ -19,6 +19,8 @@ from .._io import system
 
 LOCK_PATIENCE = 3600.0
 _POLL = 1.0
+#: Of 1024 that a service has: where both want the CPU, the service gets it.
+SHARES = 64
 #: In the container: nothing else of its root can be written.
 SCRATCH = "/tmp"  # noqa: S108
 
@@ -119,6 +121,7 @@ class Host:
             *("docker", "run", "--interactive", "--name", self.container_name(name)),
             *("--network", network, "--user", "1001:1001", "--read-only", "--cap-drop", "ALL"),
             *("--security-opt", "no-new-privileges", "--pids-limit", str(limits.pids)),
+            *("--cpu-shares", str(SHARES)),
             *("--cpus", f"{limits.cpus:g}", "--memory", str(limits.memory), "--memory-swap", str(limits.memory)),
             *("--tmpfs", f"{SCRATCH}:mode=1777,size=64m", "--no-healthcheck", "--log-driver", "json-file"),
             *(part for mount in mounts for part in ("--mount", mount)),
