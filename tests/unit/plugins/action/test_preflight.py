@@ -36,6 +36,7 @@ SECRETS = {
     "database_app_password": "iequ5Ohng4aebaiMo7ooGhai0ohVah8f",
     "redis_app_password": "oor1Ohchei7phah9Wu6aeNgooQuah3ei",
     "nextauth_secret": "Cheeth2phooy9Ahnah3quieyei7ohF5a",
+    "backup_key": "oophoh4Aeth8eeHaeke5ooQu9ohs1AiX",
 }
 
 
