@@ -14,7 +14,15 @@ import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
 
 ROOT = Path(__file__).resolve().parents[2]
-SECRETS = {"database_owner_password", "database_app_password", "redis_app_password", "nextauth_secret", "backup_key"}
+SECRETS = {
+    "database_owner_password",
+    "database_app_password",
+    "redis_app_password",
+    "nextauth_secret",
+    "backup_key",
+    "backup_files_key",
+    "redis_backup_password",
+}
 ANSWERS = {
     "init_directory": "inventories/mine",
     "init_domain": "school.example.org",

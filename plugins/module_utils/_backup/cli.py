@@ -15,11 +15,28 @@ from typing import Any
 
 from .._core import backup_config
 from .._core.errors import FirstbellError
-from . import assure, backup, check, drill, dump, forget, info, offsite, restore
+from . import (
+    assure,
+    backup,
+    check,
+    drill,
+    dump,
+    files_backup,
+    files_check,
+    files_drill,
+    files_list,
+    files_restore,
+    forget,
+    info,
+    offsite,
+    restore,
+)
 from .host import Host
 from .speech import complain
 
-COMMANDS: tuple[Any, ...] = (backup, check, drill, restore, info, dump, offsite, forget, assure)
+DATABASE: tuple[Any, ...] = (backup, check, drill, restore, info, dump, offsite, forget, assure)
+FILES: tuple[Any, ...] = (files_backup, files_check, files_drill, files_list, files_restore)
+COMMANDS = (*DATABASE, *FILES)
 
 
 def parser(config: backup_config.Config) -> argparse.ArgumentParser:

@@ -32,6 +32,8 @@ REQUIRED = (
     "redis_app_password",
     "nextauth_secret",
     "backup_key",
+    "backup_files_key",
+    "redis_backup_password",
 )
 
 #: These, and what a tool of the collection reads where it is there.

@@ -25,6 +25,10 @@ class CommandError(FirstbellError):
     """A program of the host ended with an error."""
 
 
+class CommandTimeoutError(CommandError):
+    """A program of the host was ended because it took too long."""
+
+
 @dataclass(frozen=True)
 class Result:
     """What a command said."""
@@ -47,7 +51,9 @@ def run(argv: Sequence[str], stdin: str | None = None, timeout: float = 120, che
             check=False,
             env={**os.environ, "LC_ALL": "C", "LANGUAGE": "C"},
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except subprocess.TimeoutExpired as error:
+        raise CommandTimeoutError(f"{argv[0]} took longer than {timeout:g} s") from error
+    except OSError as error:
         raise CommandError(f"{argv[0]} could not be run: {error}") from error
     if check and done.returncode:
         said = (done.stderr or done.stdout).strip()

@@ -37,6 +37,8 @@ SECRETS = {
     "redis_app_password": "oor1Ohchei7phah9Wu6aeNgooQuah3ei",
     "nextauth_secret": "Cheeth2phooy9Ahnah3quieyei7ohF5a",
     "backup_key": "oophoh4Aeth8eeHaeke5ooQu9ohs1AiX",
+    "backup_files_key": "Eek4aeyai3aid0Iegh9aiThee7wuPho2",
+    "redis_backup_password": "xoh6ieGheich4ooy5Ahl3ohnga0Eeth1",
 }
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,7 +39,7 @@ def test_it_starts_and_says_what_it_can(tmp_path: Path) -> None:
     done = run(program, "--help")
     assert done.returncode == 0, done.stderr
     for module in cli.COMMANDS:
-        assert f"    {module.NAME} " in done.stdout
+        assert re.search(rf"^    {module.NAME}\s", done.stdout, re.MULTILINE)
 
 
 def test_without_a_configuration_it_says_so(tmp_path: Path) -> None:
