@@ -42,6 +42,7 @@ PLAN = {
     "cpus": "firstbell_host_cpus",
     "replicas": "firstbell_app_replicas",
     "overrides": "firstbell_plan_overrides",
+    "monitoring": "firstbell_monitoring",
 }
 """The arguments of the plan, and the variables that give them."""
 ARGUMENT = re.compile(rf"(?m)^( *)({'|'.join(PLAN)})(?=[.:])")
