@@ -13,7 +13,11 @@ file, path, name, status = sys.argv[1:5]
 until = time.monotonic() + float(sys.argv[5])
 while True:
     seen = [json.loads(line) for line in Path(file).read_text(encoding="utf-8").splitlines()]
-    alerts = [(one["at"], one["path"], alert["labels"]["alertname"], alert["status"]) for one in seen for alert in one["alerts"]]
+    alerts = [
+        (one["at"], one["path"], alert["labels"]["alertname"], alert["status"])
+        for one in seen
+        for alert in one["alerts"]
+    ]
     found = [at for at, *what in alerts if what == [path, name, status]]
     if found:
         print(found[0])
