@@ -28,16 +28,16 @@ class Done:
     err: str
 
 
-def build_image(directory: Path) -> str:
-    """The collection's image of restic, built where it is not there yet."""
-    task = {"firstbell.stack.image_build": {"images": ["restic"], "cache_directory": ""}, "register": "made"}
+def build_image(directory: Path, name: str = "restic") -> str:
+    """An image of the collection, built where it is not there yet."""
+    task = {"firstbell.stack.image_build": {"images": [name], "cache_directory": ""}, "register": "made"}
     copy = {"ansible.builtin.copy": {"content": "{{ made | to_json }}", "dest": str(directory / "made.json")}}
     book = [{"hosts": "localhost", "gather_facts": False, "tasks": [task, copy]}]
     (directory / "play.yml").write_text(json.dumps(book), encoding="utf-8")
     command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local"]
     command += ["-e", f"ansible_python_interpreter={sys.executable}", str(directory / "play.yml")]
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
-    return str(json.loads((directory / "made.json").read_text(encoding="utf-8"))["images"]["restic"]["reference"])
+    return str(json.loads((directory / "made.json").read_text(encoding="utf-8"))["images"][name]["reference"])
 
 
 @dataclass
