@@ -43,6 +43,7 @@ a { color: #0b4f9e; }
 .banner { border-left: .5rem solid; padding: .75rem 1rem; background: var(--tint); font-size: 1.15rem; }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0; }
 caption { text-align: left; color: var(--soft); }
+th .soft { font-weight: 400; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); }
 article { border: 1px solid var(--line); border-left: .4rem solid; padding: .6rem .9rem; margin: .6rem 0; }
 article h3, article p, article dl { color: var(--ink); }

@@ -54,7 +54,9 @@ def services_healthy(facts: Facts) -> Outcome:
             continue
         wanted = service["values"]["replicas"]
         lines.append(f"{name} {service['running']}/{wanted if wanted is not None else 'global'}")
-        if service["running"] < (wanted or 1) or wanted == 0:
+        if wanted == 0:
+            problems.append(f"{name} is scaled to no task at all")
+        elif service["running"] < (wanted or 1):
             problems.append(f"{name} runs {service['running']} of {wanted or 1} tasks")
         if service["update"] in ("paused", "rollback_paused"):
             problems.append(f"the update of {name} is {service['update']}")
