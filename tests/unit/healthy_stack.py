@@ -288,6 +288,12 @@ def _outside() -> dict[str, Any]:
             "static": [dict(static), static],
         },
         "names": {"addresses": ["192.0.2.7"], "error": ""},
+        "documents": {
+            "pages": dict.fromkeys(("README.md", "a.md", "b.md"), "")
+            | {"c.md": '"$stack-backup" check\nansible-playbook firstbell.stack.restore\nplaybooks/site.yml'},
+            "playbooks": ["restore", "site"],
+            "commands": ["check"],
+        },
         "limit": {"limited": True, "passed": 22, "seconds": 0.5},
     }
 

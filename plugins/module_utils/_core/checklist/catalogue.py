@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from types import ModuleType
 
-from . import containers, custody, database, edge, host, pool, services
+from . import containers, custody, database, documents, edge, host, pool, services
 from .model import Check
 
 TOPICS = {
@@ -32,10 +32,12 @@ def _checks(module: ModuleType) -> Iterator[Check]:
             yield from (one for one in value if isinstance(one, Check))
 
 
+_MODULES = (services, containers, database, pool, custody, documents, host, edge)
+
+
 def _all() -> tuple[Check, ...]:
-    found = {
-        one.id: one for module in (services, containers, database, pool, custody, host, edge) for one in _checks(module)
-    }
+    # By id: a check that one module takes from another is there once.
+    found = {one.id: one for module in _MODULES for one in _checks(module)}
     order = list(TOPICS)
     return tuple(sorted(found.values(), key=lambda one: order.index(one.topic)))
 

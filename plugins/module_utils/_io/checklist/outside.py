@@ -18,6 +18,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import documents
+
 _TIMEOUT = 10.0
 _SCAN_TIMEOUT = 1.5
 _SCAN_AT_ONCE = 400
@@ -72,6 +74,7 @@ def gather(
         "tls": lambda: tls(site),
         "site": lambda: answers(site, edge),
         "names": lambda: resolve(site.domain),
+        "documents": documents.gather,
         # Last: from then on this client is one that asks too much.
         "limit": lambda: burst(site, edge),
     }
