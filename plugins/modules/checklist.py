@@ -116,6 +116,7 @@ def work(params: dict[str, Any], _context: _shell.Context) -> dict[str, Any]:
     expected = {
         **params["expected"],
         "stack": params["stack"],
+        "first": params["first"],
         "secret_findings": secret_findings(params["secrets"]),
         "secret_count": len(secrets),
     }

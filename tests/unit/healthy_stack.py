@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.firstbell.stack.plugins.module_utils._core import engine_config
+from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.catalogue import CHECKS
+from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.model import Facts, run
 from ansible_collections.firstbell.stack.plugins.module_utils._core.sizing import sizing
 from ansible_collections.firstbell.stack.plugins.module_utils._core.units import parse_duration
 
@@ -304,6 +306,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
     seen = {"engine": _engine(plan), **_data(plan), **_host(), **_custody(), **_outside()}
     expected = {
         "stack": "school",
+        "first": True,
         "plan": plan,
         "secret_findings": [],
         "secret_count": 7,
@@ -357,3 +360,10 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
         "redis": {"settings": plan["redis"]["settings"]},
     }
     return seen, expected
+
+
+def results(verdict: str = "pass", **more: Any) -> list[dict[str, Any]]:
+    """What the checks say of it; the first one with this verdict and whatever else is given."""
+    found = [one.as_dict() for one in run(CHECKS, Facts(*healthy()), {}, "bell1", [])]
+    found[0].update(verdict=verdict, **more)
+    return found

@@ -73,7 +73,8 @@ def summary(report: Mapping[str, Any]) -> list[str]:
     number = report["counts"]
     total = sum(number.values())
     others = f"{number['fail']} failed, {number['warn']} warn, {number['skipped']} skipped"
-    lines = [f"{number['pass']} of {total} checks passed, {others}, in {report['seconds']:.0f} s"]
+    passed = f"{number['pass']} of {total} checks passed"
+    lines = [f"https://{report['domain']}: {passed}, {others}, in {report['seconds']:.0f} s"]
     for verdict, word in ((FAIL, "FAIL"), (WARN, "WARN")):
         found = [one for one in report["results"] if one["verdict"] == verdict]
         for one in found[:_SHOWN_FAILURES]:

@@ -407,6 +407,15 @@ def test_without_containers_nothing_can_be_said_of_them() -> None:
         outcome("limits", _seen("engine", containers=[]))
 
 
+@pytest.mark.parametrize("name", ["users", "read-only-root", "capabilities"])
+def test_another_host_need_not_have_containers(name: str) -> None:
+    def other(seen: dict[str, Any], expected: dict[str, Any]) -> None:
+        seen["engine"]["containers"].clear()
+        expected["first"] = False
+
+    assert outcome(name, other).verdict == PASS
+
+
 def test_without_the_edge_its_services_are_not_missed() -> None:
     def without(seen: dict[str, Any], expected: dict[str, Any]) -> None:
         _no_edge(seen, expected)

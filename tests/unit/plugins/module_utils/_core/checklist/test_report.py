@@ -11,19 +11,11 @@ from xml.etree import ElementTree
 import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist import html, report
 from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.catalogue import CHECKS, TOPICS
-from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.model import Facts, run
 
-from unit.healthy_stack import healthy
+from unit.healthy_stack import results
 
 VOID = {"meta", "link", "br"}
 EVIL = "<script>alert('x')</script> & \"quotes\" \x00\x1b[0m"
-
-
-def results(verdict: str = "pass", **more: Any) -> list[dict[str, Any]]:
-    seen, expected = healthy()
-    found = [one.as_dict() for one in run(CHECKS, Facts(seen, expected), {}, "bell1", [])]
-    found[0].update(verdict=verdict, **more)
-    return found
 
 
 def told(found: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
