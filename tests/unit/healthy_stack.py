@@ -211,6 +211,8 @@ def _host() -> dict[str, Any]:
             **{name: _unit(Triggers=name.replace(".timer", ".service")) for name in TIMERS},
             **{name.replace(".timer", ".service"): _unit("inactive") for name in TIMERS},
         },
+        "files": {"/opt/school/nginx/conf/nginx.conf": "one\ntwo\n"},
+        "access": {"path": "/var/run/docker.sock", "mode": 0o660, "uid": 0, "members": []},
         "firewall": {"wanted": "table {\n a\n b\n}", "live": "table {\n a\n b\n}", "unit": _unit()},
         "updates": {
             "pending": [],
@@ -340,6 +342,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
             "frame_options": "SAMEORIGIN",
             "timers": [],
         },
+        "files": {"/opt/school/nginx/conf/nginx.conf": "one\ntwo\n"},
         "firewall": {"enabled": True, "rules": RULES},
         "host": {
             "directories": [{"path": "/opt/school"}],

@@ -103,6 +103,25 @@ def isolation(facts: Facts) -> Outcome:
 
 
 @check(
+    "engine-access",
+    "S92",
+    "containers",
+    "Nobody but the administrator may speak to the container engine",
+    target="its socket is root's, for nobody else, and its group has no members (CIS Docker 1.1, 3.15, 3.16)",
+    command="stat -c '%a %u %G' /var/run/docker.sock; getent group docker",
+    fix="gpasswd --delete USER docker; chmod 0660 /var/run/docker.sock",
+    needs="access",
+    everywhere=True,
+)
+def engine_access(facts: Facts) -> Outcome:
+    seen = facts.seen["access"]
+    problems = [f"{seen['path']} has mode {seen['mode']:04o}"] if seen["mode"] & 0o117 else []
+    problems += [f"it belongs to user {seen['uid']}"] if seen["uid"] else []
+    problems += [f"{name} may, and is so the host's administrator" for name in seen["members"]]
+    return none_of(problems, f"mode {seen['mode']:04o}, no members", str(seen))
+
+
+@check(
     "foreign-containers",
     "S92",
     "containers",

@@ -256,6 +256,7 @@ def secret_findings(secrets: dict[str, object]) -> list[str]:
     command="docker inspect $(docker ps -aq); ps auxww; journalctl",
     fix="Give the secret a new value (docs/operations.md, secrets), and remove the place that shows it",
     needs="visible",
+    everywhere=True,
 )
 def secrets_hidden(facts: Facts) -> Outcome:
     seen = [f"{one['secret']} stands in {one['place']}" for one in facts.seen["visible"]]

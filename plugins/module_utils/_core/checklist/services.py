@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from difflib import unified_diff
 from typing import Any
 
 from ..service_options import NANO
@@ -113,6 +114,31 @@ def services_as_deployed(facts: Facts) -> Outcome:
         f"{name}: written {one['deployed'][:12]}, is {one['digest'][:12]}" for name, one in sorted(services.items())
     ]
     return none_of(problems, f"{len(services)} services are as they were written", "\n".join(lines))
+
+
+@check(
+    "configuration-files",
+    "S13",
+    "containers",
+    "Nobody has changed a configuration file by hand since it was deployed",
+    target="every file as the playbook would write it now",
+    command="make check (a dry run shows every difference)",
+    fix=SITE,
+    needs="files",
+)
+def configuration_files(facts: Facts) -> Outcome:
+    problems, lines = [], []
+    for path, wanted in facts.expected["files"].items():
+        has = facts.seen["files"].get(path)
+        if has is None:
+            problems.append(f"{path} is missing")
+            continue
+        differing = list(unified_diff(wanted.splitlines(), has.splitlines(), "wanted", path, lineterm="", n=0))
+        lines += differing or [f"{path}: as it should be"]
+        if differing:
+            first = next((one for one in differing[2:] if not one.startswith("@@")), "")
+            problems.append(f"{path} differs: {first}")
+    return none_of(problems, f"{len(facts.expected['files'])} files are as they were written", "\n".join(lines))
 
 
 def _of_plan(facts: Facts, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

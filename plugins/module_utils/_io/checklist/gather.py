@@ -28,6 +28,8 @@ GATHERERS: Mapping[str, Gatherer] = {
     "host": lambda expected, _secrets: host.gather(expected["stack"], expected["host"]),
     "units": lambda expected, _secrets: host.gather_units(_units(expected)),
     "firewall": lambda expected, _secrets: host.gather_firewall(expected["firewall"]),
+    "files": lambda expected, _secrets: host.gather_files(expected["files"]),
+    "access": lambda _expected, _secrets: host.gather_access(),
     "updates": lambda _expected, _secrets: host.gather_updates(),
     "backups": lambda expected, _secrets: custody.gather_backups(expected["stack"]),
     "visible": lambda _expected, secrets: custody.gather_visible(secrets),

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
+import grp
 import os
 import shutil
 import stat
@@ -114,6 +116,21 @@ def gather_firewall(expected: Mapping[str, Any]) -> dict[str, Any]:
         "live": nftables.listing("firstbell") if nftables.installed() else "",
         "unit": _unit("firstbell-firewall.service"),
     }
+
+
+def gather_files(paths: Iterable[str]) -> dict[str, str | None]:
+    """The configuration files as they are."""
+    return {path: system.read_text(path) for path in paths}
+
+
+def gather_access() -> dict[str, Any]:
+    """Who may speak to the engine: whoever may is the host's administrator."""
+    path = "/var/run/docker.sock"
+    found = os.stat(path)
+    members: list[str] = []
+    with contextlib.suppress(KeyError):
+        members = list(grp.getgrgid(found.st_gid).gr_mem) if found.st_gid else []
+    return {"path": path, "mode": stat.S_IMODE(found.st_mode), "uid": found.st_uid, "members": members}
 
 
 def gather_updates() -> dict[str, Any]:
