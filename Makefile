@@ -4,6 +4,7 @@
 
 INVENTORY ?= inventories/sandbox
 SCENARIO ?=
+ONLY ?=
 ARGS ?=
 
 # The first Python that is new enough and can make a virtual environment.
@@ -18,7 +19,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_VAULT_PASSWORD_FILE := $(CURDIR)/.vault_password
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev secrets sandbox sandbox-remove site deploy rollback check demo test engine lint unit molecule benchmark clean
+.PHONY: help setup setup-dev secrets sandbox sandbox-remove site deploy rollback check verify demo test engine lint unit molecule benchmark clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,9 +66,13 @@ rollback: setup ## go back to the version before
 check: setup ## show what `make site` would change
 	$(PLAYBOOK) playbooks/site.yml --check --diff
 
+verify: setup ## go through the checklist on the running stack; ONLY=S31,S107 for some rows
+	$(PLAYBOOK) playbooks/verify.yml $(if $(ONLY),-e verify_only=$(ONLY))
+
 demo: ## everything: from a fresh machine to a served app on a virtual host
 	@$(MAKE) --no-print-directory secrets sandbox site
 	$(PLAYBOOK) playbooks/demo.yml
+	$(PLAYBOOK) playbooks/verify.yml
 
 test: setup-dev engine ## all tests; ARGS="unit lint" for some stages (see tests/run.py)
 	.venv/bin/python tests/run.py $(ARGS)

@@ -1,0 +1,52 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Goes through the checklist: the module looks from inside the host, this from where the clients are."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ..module_utils._core.checklist.catalogue import CHECKS
+from ..module_utils._core.checklist.model import Check, Facts, parse_selection, run
+from ..module_utils._core.errors import FirstbellError
+from ..module_utils._io.checklist.outside import gather
+
+
+class ActionModule(ActionBase):
+    """A host that cannot be looked at has no results, and the run goes on to the report."""
+
+    def run(self, tmp: Any = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        result = super().run(tmp, task_vars)
+        args, start = self._task.args, time.monotonic()
+        try:
+            selection = parse_selection(args.get("only") or [], args.get("topics") or [], CHECKS)
+        except FirstbellError as error:
+            raise AnsibleError(str(error)) from None
+        looked = self._execute_module(task_vars=task_vars)
+        result.update(looked)
+        if result.get("unreachable"):
+            return result
+        if result.get("failed"):
+            # It is told in the report as well, and fails the run there.
+            result.update(failed=False, results=[], broke=True)
+            return result
+        if args.get("first", True):
+            outside = [one for one in CHECKS if one.outside and selection.takes(one)]
+            own = (task_vars or {}).get("ansible_facts", {}).get("default_ipv6", {}).get("address", "")
+            address = str(args.get("address") or args["host"])
+            result["results"] += self._from_outside(outside, [address, str(own)], result.get("facts", {}))
+        result["facts"] = {**result.get("facts", {}), "seconds": round(time.monotonic() - start, 1)}
+        return result
+
+    def _from_outside(self, checks: list[Check], addresses: list[str], facts: dict[str, Any]) -> list[dict[str, Any]]:
+        args = self._task.args
+        expected = {**args["expected"], "stack": args["stack"]}
+        names = (name for one in checks for name in one.needs)
+        seen, errors = gather(names, addresses, expected, facts)
+        secrets = [str(value) for value in (args.get("secrets") or {}).values()]
+        return [one.as_dict() for one in run(checks, Facts(seen, expected), errors, args["host"], secrets)]

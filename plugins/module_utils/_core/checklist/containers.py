@@ -1,0 +1,253 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The containers and the engine: what they can do, and what they cost."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+from .. import engine_config
+from ..units import MB, parse_size
+from .model import Facts, Outcome, check, none_of, warned
+from .services import INSPECT, SITE, containers_of, services_of
+
+IMAGE_AGE_DAYS = 40
+_CRASH_HOURS = 1
+_MOST_CRASHES = 3
+
+
+@check(
+    "users",
+    "S6",
+    "containers",
+    "No container runs as root",
+    target="user 1001 in every container, as the kernel sees it",
+    command=INSPECT + " --format '{{.Name}} {{.Config.User}}'; grep Uid /proc/PID/status",
+    fix=SITE,
+    needs="engine",
+    everywhere=True,
+)
+def users(facts: Facts) -> Outcome:
+    problems, lines = [], []
+    for one in containers_of(facts):
+        uids = one["process"].get("Uid", "").split()
+        lines.append(f"{one['name']}: {one['user'] or 'root'}, kernel {' '.join(uids)}")
+        if one["user"] != "1001:1001" or set(uids) - {"1001"}:
+            problems.append(f"{one['service']} runs as {one['user'] or 'root'}")
+    return none_of(problems, f"{len(lines)} containers as 1001", "\n".join(lines))
+
+
+@check(
+    "read-only-root",
+    "S7",
+    "containers",
+    "No container can write to its own programs",
+    target="a read-only root file system in every container",
+    command=INSPECT + " --format '{{.Name}} {{.HostConfig.ReadonlyRootfs}}'",
+    fix=SITE,
+    needs="engine",
+    everywhere=True,
+)
+def read_only_root(facts: Facts) -> Outcome:
+    own = containers_of(facts)
+    problems = [f"{one['service']} can write to its root" for one in own if not one["read_only"]]
+    return none_of(
+        problems, f"{len(own)} containers read-only", "\n".join(f"{c['name']} {c['read_only']}" for c in own)
+    )
+
+
+@check(
+    "capabilities",
+    "S92",
+    "containers",
+    "No container has rights of the system's administrator, or can gain them",
+    target="no capabilities, no-new-privileges (CIS Docker 5.3, 5.25)",
+    command=INSPECT + " --format '{{.Name}} {{.HostConfig.CapAdd}}'; grep -e CapEff -e NoNewPrivs /proc/PID/status",
+    fix=SITE,
+    needs="engine",
+    everywhere=True,
+)
+def capabilities(facts: Facts) -> Outcome:
+    problems, lines = [], []
+    for one in containers_of(facts):
+        process = one["process"]
+        lines.append(f"{one['name']}: CapEff {process.get('CapEff')}, NoNewPrivs {process.get('NoNewPrivs')}")
+        if int(process.get("CapEff") or "0", 16) or one["cap_add"] or one["cap_drop"] != ["ALL"]:
+            problems.append(f"{one['service']} has capabilities")
+        if process.get("NoNewPrivs") != "1":
+            problems.append(f"{one['service']} could gain privileges")
+    return none_of(problems, f"{len(lines)} containers without", "\n".join(lines))
+
+
+@check(
+    "isolation",
+    "S53 S92",
+    "containers",
+    "No container sees the host's processes, network or engine",
+    target="not privileged, no namespace of the host, no engine socket (CIS Docker 5.4, 5.9, 5.15, 5.16, 5.31)",
+    command=INSPECT + " --format '{{.Name}} {{.HostConfig.Privileged}} {{.HostConfig.NetworkMode}} {{.Mounts}}'",
+    fix="docker stop CONTAINER, or, for a service of the stack, make site",
+    needs="engine",
+    everywhere=True,
+)
+def isolation(facts: Facts) -> Outcome:
+    problems = []
+    everything = facts.seen["engine"]["containers"]
+    for one in everything:
+        reasons = [f"shares {kind[:-4].lower()} with the host" for kind in one["shares"]]
+        reasons += ["is privileged"] if one["privileged"] else []
+        reasons += ["holds the engine's socket"] if any("docker.sock" in path for path in one["mounts"]) else []
+        problems += [f"{one['name']} {reason}" for reason in reasons]
+    return none_of(problems, f"{len(everything)} containers looked at", "\n".join(c["name"] for c in everything))
+
+
+@check(
+    "engine-access",
+    "S92",
+    "containers",
+    "Nobody but the administrator may speak to the container engine",
+    target="its socket is root's, for nobody else, and its group has no members (CIS Docker 1.1, 3.15, 3.16)",
+    command="stat -c '%a %u %G' /var/run/docker.sock; getent group docker",
+    fix="gpasswd --delete USER docker; chmod 0660 /var/run/docker.sock",
+    needs="access",
+    everywhere=True,
+)
+def engine_access(facts: Facts) -> Outcome:
+    seen = facts.seen["access"]
+    problems = [f"{seen['path']} has mode {seen['mode']:04o}"] if seen["mode"] & 0o117 else []
+    problems += [f"it belongs to user {seen['uid']}"] if seen["uid"] else []
+    problems += [f"{name} may, and is so the host's administrator" for name in seen["members"]]
+    return none_of(problems, f"mode {seen['mode']:04o}, no members", str(seen))
+
+
+@check(
+    "foreign-containers",
+    "S92",
+    "containers",
+    "Nothing else runs in containers on this host",
+    target="only the stack's containers",
+    command="docker ps",
+    fix="Look what it is: docker inspect CONTAINER; then: docker rm --force CONTAINER",
+    needs="engine",
+    everywhere=True,
+)
+def foreign_containers(facts: Facts) -> Outcome:
+    own = (f"{facts.stack}-backup-", f"{facts.stack}_")
+    foreign = [
+        one["name"]
+        for one in facts.seen["engine"]["containers"]
+        if not one["service"] and not one["name"].startswith(own)
+    ]
+    total = len(facts.seen["engine"]["containers"])
+    if foreign:
+        return warned(f"not of the stack: {', '.join(foreign[:5])}", "\n".join(foreign))
+    return none_of([], f"{total} containers, all of the stack")
+
+
+@check(
+    "crashes",
+    "S88 S89",
+    "containers",
+    "No container was killed for its memory or crashes again and again",
+    target=f"no kill for memory, fewer than {_MOST_CRASHES} ended tasks of a service in an hour",
+    command="docker service ps --no-trunc {stack}_SERVICE; docker inspect --format '{{.State.OOMKilled}}' CONTAINER",
+    fix="Read why: docker service logs --since 1h {stack}_SERVICE. Killed for memory: raise its limit in the plan",
+    needs="engine host",
+)
+def crashes(facts: Facts) -> Outcome:
+    now = datetime.fromtimestamp(facts.seen["host"]["now"], tz=timezone.utc)
+    problems = [f"{one['service']} was killed for its memory" for one in containers_of(facts) if one["oom_killed"]]
+    counts = []
+    for name, service in sorted(services_of(facts).items()):
+        recent = [task for task in service["failed"] if now - moment(task["at"]) < timedelta(hours=_CRASH_HOURS)]
+        counts.append(f"{name}: {len(recent)} ended in the last hour")
+        if len(recent) >= _MOST_CRASHES:
+            problems.append(f"{name} ended {len(recent)} times in an hour: {recent[-1]['error']}")
+    return none_of(problems, "none", "\n".join(counts))
+
+
+def moment(text: str) -> datetime:
+    """The engine's times have nine digits of a second; Python reads six."""
+    return datetime.fromisoformat(text[:19]).replace(tzinfo=timezone.utc)
+
+
+@check(
+    "log-rotation",
+    "S85 S106",
+    "containers",
+    "Logs cannot fill the disk",
+    target="the configured size and number of files, for every container",
+    command=INSPECT + " --format '{{.Name}} {{.HostConfig.LogConfig}}'",
+    fix=SITE + "; containers that were started before take the options when they are replaced",
+    needs="engine",
+    everywhere=True,
+)
+def log_rotation(facts: Facts) -> Outcome:
+    wanted = facts.expected["docker"]["settings"]
+    options = wanted["log-opts"]
+    most = parse_size(str(options["max-size"]).upper() + "B") * int(options["max-file"])
+    problems, largest = [], 0
+    for one in facts.seen["engine"]["containers"]:
+        has = {key: one["log_options"].get(key) for key in options}
+        if one["log_driver"] != wanted["log-driver"] or has != options:
+            problems.append(f"{one['name']} logs with {one['log_driver']} {one['log_options'] or 'without a limit'}")
+        largest = max(largest, one["log_bytes"])
+        if one["log_bytes"] > most + MB:
+            problems.append(f"the log of {one['name']} takes {one['log_bytes'] / MB:.0f} MB")
+    has_text = f"{options['max-file']} files of {options['max-size']}; the largest log takes {largest / MB:.1f} MB"
+    return none_of(problems, has_text, has_text)
+
+
+@check(
+    "engine-settings",
+    "S85 S92",
+    "containers",
+    "The container engine runs with the stack's options",
+    target="daemon.json as the inventory has it, and read by the engine",
+    command="cat /etc/docker/daemon.json; systemctl show --property ActiveEnterTimestamp docker",
+    fix=SITE,
+    needs="engine",
+    everywhere=True,
+)
+def engine_settings(facts: Facts) -> Outcome:
+    plan = engine_config.plan(
+        facts.expected["docker"]["settings"], engine_config.Found(**facts.seen["engine"]["daemon"]["found"])
+    )
+    problems = [f"{name} is not as it should be" for name in plan.differing]
+    if plan.write and not problems:
+        problems = ["the file is not as the playbook wrote it"]
+    if plan.action and not problems:
+        problems = [f"the engine has not read its file; it needs a {plan.action}"]
+    return none_of(
+        problems, f"engine {facts.seen['engine']['info']['ServerVersion']}", str(facts.seen["engine"]["info"])
+    )
+
+
+@check(
+    "images",
+    "S84 S92",
+    "containers",
+    "The images of the services are fixed versions and not old",
+    target=f"a fixed tag, built within {IMAGE_AGE_DAYS} days",
+    command="docker images",
+    fix="Set images_revision to today's date in the inventory, then make site: all images are built anew",
+    needs="engine host",
+)
+def images(facts: Facts) -> Outcome:
+    known, now = facts.seen["engine"]["images"], facts.seen["host"]["now"]
+    loose, old, lines = [], [], []
+    for one in containers_of(facts):
+        tag = one["image"].partition("@")[0].rpartition("/")[2].partition(":")[2]
+        if tag in ("", "latest") and "@" not in one["image"]:
+            loose.append(f"{one['service']} runs {one['image']}, which is no fixed version")
+        if one["image_id"] not in known:
+            loose.append(f"the image of {one['service']} is gone from this host")
+            continue
+        days = (now - known[one["image_id"]]["created"]) / 86400
+        lines.append(f"{one['image']}: {days:.0f} days")
+        if days > IMAGE_AGE_DAYS:
+            old.append(f"the image of {one['service']} is {days:.0f} days old")
+    if old and not loose:
+        return warned("; ".join(old), "\n".join(lines))
+    return none_of(loose, f"{len(lines)} images", "\n".join(lines))

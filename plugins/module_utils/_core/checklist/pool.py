@@ -1,0 +1,137 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The pool of database connections, and the cache."""
+
+from __future__ import annotations
+
+from .. import pgbouncer_config
+from ..units import parse_size
+from .model import Facts, Outcome, check, none_of
+from .services import SITE
+
+_CONSOLE = (
+    'docker exec "$(docker ps -q -f name={stack}_pgbouncer)" '
+    "psql --host=/run/pgbouncer --port=6432 --username=pgbouncer --dbname=pgbouncer --command="
+)
+_LONGEST_WAIT = 1.0
+_FULL = 0.95
+
+
+@check(
+    "pool-settings",
+    "S31",
+    "pool",
+    "The pool of database connections has its planned size and mode",
+    target="every setting of the plan, as SHOW CONFIG tells it",
+    command=f"{_CONSOLE}'SHOW CONFIG'",
+    fix=SITE,
+    needs="pool",
+)
+def pool_settings(facts: Facts) -> Outcome:
+    wanted = facts.expected["pgbouncer"]["settings"]
+    config = pgbouncer_config.items(facts.seen["pool"]["CONFIG"])
+    problems = [f"{finding.name}: {finding.problem}" for finding in pgbouncer_config.compare(wanted, config)]
+    names = ("pool_mode", "default_pool_size", "min_pool_size", "reserve_pool_size", "max_client_conn")
+    shown = {name: config[name].value for name in names if name in config}
+    lines = [f"{name} = {config[name].value}" for name in sorted(wanted) if name in config]
+    target = ", ".join(f"{name} {wanted[name]}" for name in names if name in wanted)
+    return none_of(problems, ", ".join(f"{n} {v}" for n, v in shown.items()), "\n".join(lines), target=target)
+
+
+@check(
+    "pool-state",
+    "S32 S90",
+    "pool",
+    "Nobody waits for a database connection",
+    target=f"nobody waits longer than {_LONGEST_WAIT:g} s, and the pool is not paused",
+    command=f"{_CONSOLE}'SHOW POOLS'",
+    fix="Look what holds the connections: pg_stat_activity; docs/operations.md, commands for the pool",
+    needs="pool",
+)
+def pool_state(facts: Facts) -> Outcome:
+    seen, problems, lines = facts.seen["pool"], [], []
+    for row in seen["POOLS"]:
+        wait = int(row["maxwait"]) + int(row.get("maxwait_us") or 0) / 1e6
+        where = f"{row['database']}/{row['user']}"
+        lines.append(
+            f"{where}: {row['cl_active']} active, {row['cl_waiting']} waiting {wait:.1f} s, {row['sv_active']} in use"
+        )
+        if wait > _LONGEST_WAIT:
+            problems.append(f"{row['cl_waiting']} clients of {where} wait, the first for {wait:.1f} s")
+    databases = {row["name"]: row for row in seen["DATABASES"]}
+    own = databases.get(facts.expected["pgbouncer"]["database"])
+    if own is None:
+        problems.append(f"the pool does not know the database {facts.expected['pgbouncer']['database']}")
+    problems += [f"{name} is paused" for name, row in databases.items() if row.get("paused") == "1"]
+    problems += [f"{name} is disabled" for name, row in databases.items() if row.get("disabled") == "1"]
+    return none_of(problems, f"{len(lines)} pools, none waits", "\n".join(lines))
+
+
+@check(
+    "cache-settings",
+    "S33 S35",
+    "cache",
+    "The cache has its planned memory, and makes room by the planned rule",
+    target="the plan's maxmemory and maxmemory-policy, and everything is kept on the disk",
+    command="INFO memory and INFO persistence: docs/operations.md, commands for Redis",
+    fix=SITE,
+    needs="cache",
+)
+def cache_settings(facts: Facts) -> Outcome:
+    info, wanted = facts.seen["cache"]["info"], facts.expected["redis"]["settings"]
+    problems = []
+    most = parse_size(_size(wanted["maxmemory"]))
+    if int(info["maxmemory"]) != most:
+        problems.append(f"maxmemory is {info['maxmemory']} bytes, not {wanted['maxmemory']}")
+    if info["maxmemory_policy"] != wanted["maxmemory-policy"]:
+        problems.append(f"maxmemory-policy is {info['maxmemory_policy']}, not {wanted['maxmemory-policy']}")
+    if (info["aof_enabled"] == "1") != (wanted.get("appendonly") == "yes"):
+        problems.append(f"appendonly is {'on' if info['aof_enabled'] == '1' else 'off'}")
+    if info.get("aof_last_write_status", "ok") != "ok":
+        problems.append("the last write to the disk failed")
+    if most and int(info["used_memory"]) > most * _FULL and int(info.get("evicted_keys", 0)):
+        problems.append("it is full and throws keys away")
+    lines = facts.seen["cache"]["file"].splitlines()
+    kept = dict(line.split(" ", 1) for line in lines if line and not line.startswith("#") and " " in line)
+    problems += [
+        f"{name} is {kept.get(name, 'not')} in redis.conf, not {value}"
+        for name, value in sorted(wanted.items())
+        if kept.get(name) != str(value)
+    ]
+    used = f"{int(info['used_memory']) / 1048576:.1f} MB used"
+    measured = f"maxmemory {int(info['maxmemory']) // 1048576} MB, {info['maxmemory_policy']}, {used}"
+    evidence = "\n".join(
+        f"{name}:{info[name]}" for name in sorted(info) if name.startswith(("maxmemory", "aof_", "used_memory"))
+    )
+    target = f"maxmemory {wanted['maxmemory']}, {wanted['maxmemory-policy']}"
+    return none_of(problems, measured, evidence, target=target)
+
+
+def _size(value: object) -> int | str:
+    text = str(value)
+    return int(text) if text.isdigit() else text
+
+
+@check(
+    "cache-users",
+    "S33 S35 S91",
+    "cache",
+    "Nobody uses the cache without a password, and the application cannot empty it",
+    target="no user without a password; KEYS, CONFIG and ACL refused to the application",
+    command="docker exec -i CONTAINER redis-cli -s /run/redis/redis.sock, then PING without AUTH",
+    fix=SITE,
+    needs="cache",
+)
+def cache_users(facts: Facts) -> Outcome:
+    seen = facts.seen["cache"]
+    problems = [] if "NOAUTH" in seen["nobody"] else [f"somebody without a password is answered: {seen['nobody'][:40]}"]
+    lines = [f"without a password: {seen['nobody']}"]
+    for command, answer in seen["app"].items():
+        said = " ".join(answer)[:80]
+        lines.append(f"app, {command}: {said}")
+        if command == "PING":
+            problems += [] if said == "PONG" else [f"the application's user cannot use it: {said}"]
+        elif "NOPERM" not in said:
+            problems.append(f"the application may use {command.split()[0]}")
+    return none_of(problems, "nobody without a password; dangerous commands refused", "\n".join(lines))

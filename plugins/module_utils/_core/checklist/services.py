@@ -1,0 +1,296 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The services: that they run, as they were planned and deployed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import unified_diff
+from typing import Any
+
+from ..service_options import NANO
+from ..units import format_size, parse_duration
+from .model import Facts, Outcome, check, failed, none_of
+
+INSPECT = "docker inspect $(docker ps --quiet)"
+SITE = "Run the playbook again: make site (firstbell.stack.site)"
+_NEEDED = ("postgres", "pgbouncer", "redis", "app", "nginx", "haproxy")
+
+
+def services_of(facts: Facts) -> Mapping[str, Any]:
+    services: Mapping[str, Any] = facts.seen["engine"]["services"]
+    return services
+
+
+def containers_of(facts: Facts) -> list[Mapping[str, Any]]:
+    """The stack's containers; none is an error on the first host, since nothing could be said of them."""
+    own = [one for one in facts.seen["engine"]["containers"] if one["service"]]
+    if not own and facts.expected["first"]:
+        raise ValueError(f"no container of the stack {facts.stack} runs on this host")
+    return own
+
+
+def _wanted_services(facts: Facts) -> list[str]:
+    edge = facts.expected.get("edge", {}).get("enabled", True)
+    return [name for name in _NEEDED if edge or name not in ("nginx", "haproxy")]
+
+
+@check(
+    "services-healthy",
+    "S10 S41 S42",
+    "containers",
+    "Every service of the stack runs and is healthy",
+    target="all replicas running, every health check passing",
+    command="docker service ls; docker ps",
+    fix=f"Read why: docker service ps --no-trunc {{stack}}_SERVICE. {SITE}",
+    needs="engine",
+)
+def services_healthy(facts: Facts) -> Outcome:
+    services, problems, lines = services_of(facts), [], []
+    for name in _wanted_services(facts):
+        service = services.get(name)
+        if service is None:
+            problems.append(f"there is no service {name}")
+            continue
+        wanted = service["values"]["replicas"]
+        lines.append(f"{name} {service['running']}/{wanted if wanted is not None else 'global'}")
+        if wanted == 0:
+            problems.append(f"{name} is scaled to no task at all")
+        elif service["running"] < (wanted or 1):
+            problems.append(f"{name} runs {service['running']} of {wanted or 1} tasks")
+        if service["update"] in ("paused", "rollback_paused"):
+            problems.append(f"the update of {name} is {service['update']}")
+    problems += [
+        f"{one['name']} is {one['health'] if one['health'] != 'none' else 'without a health check'}"
+        for one in facts.seen["engine"]["containers"]
+        if one["service"] in services and one["health"] not in ("healthy", "starting")
+    ]
+    return none_of(problems, ", ".join(lines), "\n".join(lines))
+
+
+@check(
+    "replicas",
+    "S43 S50",
+    "containers",
+    "The application has as many replicas as were planned",
+    target="between one and the plan's maximum, and what was asked for",
+    command="docker service ls --filter name={stack}_app",
+    fix="docker service scale {stack}_app=N, or change firstbell_app_replicas, then make site",
+    needs="engine",
+)
+def replicas(facts: Facts) -> Outcome:
+    wanted, most = facts.plan["app"]["replicas"], facts.plan["app"]["max_replicas"]
+    service = services_of(facts).get("app")
+    if service is None:
+        return failed("there is no service app")
+    has = service["values"]["replicas"] or 0
+    problems = [] if has == wanted else [f"{has} replicas, and {wanted} are planned"]
+    if has > most:
+        problems.append(f"{has} are more than the {most} that the database's connections carry")
+    return none_of(problems, f"{has} replicas", f"replicas: {has}", target=f"{wanted} (at most {most})")
+
+
+@check(
+    "services-as-deployed",
+    "S13",
+    "containers",
+    "Nobody has changed a service by hand since it was deployed",
+    target="every option of every service as the playbook wrote it",
+    command="make check (a dry run shows every difference)",
+    fix=SITE,
+    needs="engine",
+)
+def services_as_deployed(facts: Facts) -> Outcome:
+    services = services_of(facts)
+    if not services:
+        return failed("there is no service of the stack")
+    problems = [
+        f"{name} was changed by hand" if one["deployed"] else f"{name} was not made by the collection"
+        for name, one in sorted(services.items())
+        if one["deployed"] != one["digest"]
+    ]
+    lines = [
+        f"{name}: written {one['deployed'][:12]}, is {one['digest'][:12]}" for name, one in sorted(services.items())
+    ]
+    return none_of(problems, f"{len(services)} services are as they were written", "\n".join(lines))
+
+
+@check(
+    "configuration-files",
+    "S13",
+    "containers",
+    "Nobody has changed a configuration file by hand since it was deployed",
+    target="every file as the playbook would write it now",
+    command="make check (a dry run shows every difference)",
+    fix=SITE,
+    needs="files",
+)
+def configuration_files(facts: Facts) -> Outcome:
+    problems, lines = [], []
+    for path, wanted in facts.expected["files"].items():
+        has = facts.seen["files"].get(path)
+        if has is None:
+            problems.append(f"{path} is missing")
+            continue
+        differing = list(unified_diff(wanted.splitlines(), has.splitlines(), "wanted", path, lineterm="", n=0))
+        lines += differing or [f"{path}: as it should be"]
+        if differing:
+            first = next((one for one in differing[2:] if not one.startswith("@@")), "")
+            problems.append(f"{path} differs: {first}")
+    return none_of(problems, f"{len(facts.expected['files'])} files are as they were written", "\n".join(lines))
+
+
+def _of_plan(facts: Facts, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name in _wanted_services(facts):
+        yield name, facts.plan["services"][name][kind]
+
+
+def _amounts(cpus: float, memory: int) -> str:
+    return f"{cpus:g} CPU, {format_size(int(memory))}"
+
+
+@check(
+    "limits",
+    "S15 S16 S17 S18 S19",
+    "containers",
+    "No container can use more memory, CPU or processes than the plan gives it",
+    target="the plan's limits, in force on every container",
+    command=INSPECT + " --format '{{.Name}} {{.HostConfig.NanoCpus}} {{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}'",
+    fix=SITE,
+    needs="engine",
+)
+def limits(facts: Facts) -> Outcome:
+    planned, problems, lines = dict(_of_plan(facts, "limits")), [], []
+    for one in containers_of(facts):
+        has = (one["cpus"] / NANO, one["memory"], one["pids"])
+        lines.append(f"{one['name']}: {_amounts(*has[:2])}, {has[2]} processes")
+        wanted = planned.get(one["service"])
+        if wanted is None:
+            if not all(has):
+                problems.append(f"{one['service']} is not limited")
+        elif (round(has[0], 6), *has[1:]) != (round(float(wanted["cpus"]), 6), wanted["memory"], wanted["pids"]):
+            problems.append(
+                f"{one['service']} may use {_amounts(*has[:2])} and {has[2]} processes, "
+                f"not {_amounts(wanted['cpus'], wanted['memory'])} and {wanted['pids']}"
+            )
+    return none_of(problems, f"{len(lines)} containers limited as planned", "\n".join(lines))
+
+
+@check(
+    "reservations",
+    "S15 S16 S17",
+    "containers",
+    "Every service has the memory and CPU set aside that the plan promises it",
+    target="the plan's reservations",
+    command="docker service inspect --format '{{.Spec.TaskTemplate.Resources.Reservations}}' $(docker service ls -q)",
+    fix=SITE,
+    needs="engine",
+)
+def reservations(facts: Facts) -> Outcome:
+    services, problems, lines = services_of(facts), [], []
+    for name, wanted in _of_plan(facts, "reservations"):
+        if name not in services:
+            problems.append(f"there is no service {name}")
+            continue
+        has = services[name]["values"]["reservations"]
+        lines.append(f"{name}: {_amounts(has['cpus'] / NANO, has['memory'])}")
+        if (has["cpus"], has["memory"]) != (round(float(wanted["cpus"]) * NANO), wanted["memory"]):
+            is_, planned = _amounts(has["cpus"] / NANO, has["memory"]), _amounts(wanted["cpus"], wanted["memory"])
+            problems.append(f"{name} has {is_} set aside, not {planned}")
+    return none_of(problems, f"{len(lines)} services as planned", "\n".join(lines))
+
+
+@check(
+    "health-timing",
+    "S41 S42",
+    "containers",
+    "Health checks of the application and the database ask as often as planned",
+    target="the plan's interval, timeout, start period and retries",
+    command="docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Healthcheck}}' {stack}_app",
+    fix=SITE,
+    needs="engine",
+)
+def health_timing(facts: Facts) -> Outcome:
+    problems, lines = [], []
+    for name, wanted in facts.plan["health"].items():
+        has = (services_of(facts).get(name) or {"values": {}})["values"].get("health")
+        if not has or has["test"][:1] == ["NONE"]:
+            problems.append(f"{name} has no health check of its own")
+            continue
+        lines.append(f"{name}: {has}")
+        problems += [
+            f"{name}: {key} is {has[key] / NANO:g} s, not {wanted[key]}"
+            for key in ("interval", "timeout", "start_period")
+            if has[key] != round(parse_duration(wanted[key]) * NANO)
+        ]
+        if has["retries"] != wanted["retries"]:
+            problems.append(f"{name}: {has['retries']} retries, not {wanted['retries']}")
+    return none_of(problems, f"{', '.join(facts.plan['health'])} as planned", "\n".join(lines))
+
+
+@check(
+    "app-environment",
+    "S2 S3 S9 S30",
+    "containers",
+    "The application has the heap, the threads, the connections and the address that were planned",
+    target="the environment of the plan",
+    command="docker service inspect --format '{{json .Spec.TaskTemplate.ContainerSpec.Env}}' {stack}_app",
+    fix=SITE,
+    needs="engine",
+)
+def app_environment(facts: Facts) -> Outcome:
+    service = services_of(facts).get("app")
+    if service is None:
+        return failed("there is no service app")
+    has, wanted = service["values"]["env"], facts.expected["app"]["environment"]
+    problems = [
+        f"{name} is {has[name]!r}, not {str(value)!r}" if name in has else f"{name} is not set"
+        for name, value in sorted(wanted.items())
+        if has.get(name) != str(value)
+    ]
+    problems += [f"{name} is set, and should not be" for name in sorted(set(has) - set(wanted))]
+    shown = [
+        name for name in ("NEXTAUTH_URL", "NODE_OPTIONS", "UV_THREADPOOL_SIZE", "DATABASE_POOL_MAX") if name in has
+    ]
+    return none_of(problems, ", ".join(f"{name}={has[name]}" for name in shown), "\n".join(sorted(has)))
+
+
+@check(
+    "networks",
+    "S53",
+    "network",
+    "The database, its pool and the cache cannot be reached from outside their networks",
+    target="data and database networks without a way out; each service on its own ones only; only nginx is published",
+    command="docker network ls; docker service inspect {stack}_postgres",
+    fix=SITE,
+    needs="engine",
+)
+def networks(facts: Facts) -> Outcome:
+    found, stack, problems = facts.seen["engine"]["networks"], facts.stack, []
+    for name, internal in (("edge", False), ("data", True), ("database", True)):
+        network = found.get(f"{stack}_{name}")
+        if network is None or network["driver"] != "overlay":
+            problems.append(f"there is no network {stack}_{name}")
+        elif network["internal"] != internal:
+            problems.append(f"{stack}_{name} {'leads' if internal else 'does not lead'} outside")
+    allowed = {
+        "postgres": {"database"},
+        "pgbouncer": {"data", "database"},
+        "redis": {"data"},
+        "app": {"edge", "data"},
+        "nginx": {"edge"},
+        "haproxy": {"edge"},
+    }
+    lines = []
+    for name, service in sorted(services_of(facts).items()):
+        own = {net["name"].removeprefix(f"{stack}_") for net in service["values"]["networks"]}
+        lines.append(f"{name}: {', '.join(sorted(own))}")
+        if name not in allowed:
+            continue
+        problems += [f"{name} is also in the network {extra}" for extra in sorted(own - allowed[name])]
+        problems += [f"{name} is not in the network {missing}" for missing in sorted(allowed[name] - own)]
+        if service["values"]["publish"] and name != "nginx":
+            ports = ", ".join(str(port["published"]) for port in service["values"]["publish"])
+            problems.append(f"{name} publishes {ports}")
+    return none_of(problems, f"{len(lines)} services, each on its own networks", "\n".join(lines))

@@ -1,0 +1,96 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backups, and places where a secret could be seen, as the checks judge them."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .. import engine_api, system
+
+_JOURNAL_LINES = "100000"
+_CHUNK = 1 << 20
+
+
+def gather_backups(stack: str) -> dict[str, Any]:
+    """What the stack's own command says of the backups, and what is on record."""
+    command, root = f"/usr/local/sbin/{stack}-backup", f"/opt/{stack}/backup"
+    info = system.run([command, "info", "--json"], stdin="", timeout=100)
+    checked = system.run([command, "check"], stdin="", check=False, timeout=100)
+    dumps = [os.stat(path).st_mtime for path in glob.glob(f"{root}/dumps/*") if not path.endswith("/.key")]
+    return {
+        "info": json.loads(info.out),
+        "check": {"code": checked.code, "out": checked.out + checked.err},
+        "records": {os.path.basename(path)[:-5]: _record(path) for path in glob.glob(f"{root}/records/*.json")},
+        "dumps": sorted(dumps),
+        "since": system.modified_at(f"{root}/repository/postgres/key.fingerprint"),
+        "configuration": _configuration(f"{root}/pgbackrest/pgbackrest.conf"),
+        "settings": _record(f"{root}/backup.json"),
+    }
+
+
+def _record(path: str) -> dict[str, Any]:
+    with contextlib.suppress(ValueError):
+        return dict(json.loads(system.read_text(path) or "{}"))
+    return {"unreadable": path}
+
+
+def _configuration(path: str) -> dict[str, str]:
+    """The options, without their keys' and passwords' values."""
+    pairs = (line.partition("=") for line in (system.read_text(path) or "").splitlines())
+    return {
+        name.strip(): value.strip()
+        for name, equals, value in pairs
+        if equals and not any(word in name for word in ("pass", "key"))
+    }
+
+
+def gather_visible(secrets: Mapping[str, str]) -> list[dict[str, str]]:
+    """Where one of the secrets can be read by somebody who should not: place and name, never the value."""
+    wanted = {name: value.encode() for name, value in secrets.items() if value}
+    return [
+        {"place": place, "secret": name}
+        for place, content in _places()
+        for name in sorted(wanted)
+        if wanted[name] in content
+    ]
+
+
+def _places() -> Iterator[tuple[str, bytes]]:
+    containers = engine_api.call("GET", "/containers/json", all="1")
+    for one in containers:
+        with contextlib.suppress(engine_api.EngineError):
+            shown = engine_api.call("GET", f"/containers/{one['Id']}/json")
+            yield f"docker inspect {one['Names'][0].lstrip('/')}", json.dumps(shown, ensure_ascii=False).encode()
+    with contextlib.suppress(engine_api.EngineError):  # a worker of the swarm does not know the services
+        for service in engine_api.call("GET", "/services"):
+            yield f"docker service inspect {service['Spec']['Name']}", json.dumps(service, ensure_ascii=False).encode()
+    for image in engine_api.call("GET", "/images/json"):
+        history = engine_api.call("GET", f"/images/{image['Id']}/history")
+        yield f"docker history {(image.get('RepoTags') or [image['Id']])[0]}", json.dumps(history).encode()
+    yield "ps auxww", b"\n".join(_read(path) for path in glob.glob("/proc/[0-9]*/cmdline"))
+    journal = system.run(["journalctl", "--no-pager", "--lines", _JOURNAL_LINES], stdin="", check=False)
+    yield "journalctl", journal.out.encode()
+    for path in glob.glob("/var/lib/docker/containers/*/*-json.log*"):
+        yield from ((f"the log {path}", chunk) for chunk in _chunks(path))
+
+
+def _read(path: str) -> bytes:
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return file.read().replace(b"\0", b" ")
+    return b""
+
+
+def _chunks(path: str) -> Iterator[bytes]:
+    """A file piece by piece; each one begins with the end of the one before."""
+    kept = b""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield kept + chunk
+            kept = chunk[-256:]

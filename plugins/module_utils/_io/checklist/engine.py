@@ -1,0 +1,141 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine, its services and its containers, as the checks judge them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ..._core.service_spec import DIGEST_LABEL, actual_values, digest
+from .. import engine_api, engine_daemon, system
+
+_SERVICE_LABEL = "com.docker.swarm.service.name"
+_ONE_PLACE = ("NoNewPrivs", "CapEff", "Uid")
+
+
+def gather(stack: str) -> dict[str, Any]:
+    """Everything that the engine knows of the stack."""
+    networks = engine_api.call("GET", "/networks")
+    info = engine_api.call("GET", "/info")
+    manager = bool(info["Swarm"]["ControlAvailable"])
+    return {
+        "info": {
+            key: info.get(key) for key in ("ServerVersion", "LoggingDriver", "SecurityOptions", "LiveRestoreEnabled")
+        },
+        "services": _services(stack, networks) if manager else {},
+        "containers": _containers(stack),
+        "networks": {
+            network["Name"]: {"internal": network["Internal"], "driver": network["Driver"]} for network in networks
+        },
+        "images": _images(),
+        "daemon": _daemon(),
+        "secrets": _secrets(stack) if manager else [],
+    }
+
+
+def _services(stack: str, networks: list[Mapping[str, Any]]) -> dict[str, Any]:
+    names = {network["Id"]: network["Name"] for network in networks}
+    tasks: dict[str, list[Mapping[str, Any]]] = {}
+    for task in engine_api.call("GET", "/tasks"):
+        tasks.setdefault(task["ServiceID"], []).append(task)
+    found = {}
+    for service in engine_api.call("GET", "/services"):
+        spec = service["Spec"]
+        prefix, _, short = spec["Name"].partition("_")
+        if prefix != stack:
+            continue
+        values = actual_values(spec, names)
+        own = tasks.get(service["ID"], [])
+        found[short] = {
+            "values": values,
+            "deployed": (spec.get("Labels") or {}).get(DIGEST_LABEL, ""),
+            "digest": digest(values),
+            "update": (service.get("UpdateStatus") or {}).get("State", ""),
+            "running": sum(task["Status"]["State"] == "running" for task in own),
+            "failed": [
+                {"error": task["Status"].get("Err", ""), "at": task["Status"]["Timestamp"]}
+                for task in own
+                if task["Status"]["State"] in ("failed", "rejected")
+            ],
+        }
+    return found
+
+
+def _containers(stack: str) -> list[dict[str, Any]]:
+    found = []
+    for listed in engine_api.call("GET", "/containers/json"):
+        try:
+            found.append(_container(stack, engine_api.call("GET", f"/containers/{listed['Id']}/json")))
+        except engine_api.EngineError as error:
+            if error.status != 404:  # noqa: PLR2004 - it has ended meanwhile
+                raise
+    return found
+
+
+def _container(stack: str, shown: Mapping[str, Any]) -> dict[str, Any]:
+    config, host, state = shown["Config"], shown["HostConfig"], shown["State"]
+    service = (config.get("Labels") or {}).get(_SERVICE_LABEL, "")
+    return {
+        "id": shown["Id"],
+        "name": shown["Name"].lstrip("/"),
+        "service": service.partition("_")[2] if service.partition("_")[0] == stack else "",
+        "image": config["Image"],
+        "image_id": shown["Image"],
+        "user": config.get("User", ""),
+        "read_only": host["ReadonlyRootfs"],
+        "cap_add": host["CapAdd"] or [],
+        "cap_drop": host["CapDrop"] or [],
+        "privileged": host["Privileged"],
+        "shares": [kind for kind in ("NetworkMode", "PidMode", "IpcMode", "UTSMode") if host.get(kind) == "host"],
+        "memory": host["Memory"],
+        "cpus": host["NanoCpus"] or 0,
+        "pids": host["PidsLimit"] or 0,
+        "health": (state.get("Health") or {}).get("Status", "none"),
+        "oom_killed": state.get("OOMKilled", False),
+        "mounts": [mount.get("Source", "") for mount in shown.get("Mounts") or []],
+        "log_driver": host["LogConfig"]["Type"],
+        "log_options": host["LogConfig"]["Config"] or {},
+        "log_bytes": _log_bytes(shown.get("LogPath", "")),
+        "process": _process(state["Pid"]),
+    }
+
+
+def _log_bytes(path: str) -> int:
+    if not path:
+        return 0
+    folder, name = os.path.split(path)
+    try:
+        return sum(os.stat(os.path.join(folder, one)).st_size for one in os.listdir(folder) if one.startswith(name))
+    except FileNotFoundError:
+        return 0
+
+
+def _process(pid: int) -> dict[str, str]:
+    """What the kernel says of the first process; nothing where it has ended."""
+    lines = (system.read_text(f"/proc/{pid}/status") or "").splitlines()
+    pairs = (line.partition(":") for line in lines)
+    return {name: value.strip() for name, _colon, value in pairs if name in _ONE_PLACE}
+
+
+def _images() -> dict[str, dict[str, Any]]:
+    return {
+        image["Id"]: {"tags": image.get("RepoTags") or [], "created": image["Created"]}
+        for image in engine_api.call("GET", "/images/json")
+    }
+
+
+def _daemon() -> dict[str, Any]:
+    found = engine_daemon.find()
+    return {"found": found.__dict__, "config": json.loads(found.file) if found.file else {}}
+
+
+def _secrets(stack: str) -> list[dict[str, str]]:
+    return [
+        {"name": secret["Spec"]["Name"], "created": secret["CreatedAt"]}
+        for secret in engine_api.call("GET", "/secrets")
+        if secret["Spec"]["Name"].startswith(f"{stack}_")
+    ]

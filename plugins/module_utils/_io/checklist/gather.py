@@ -1,0 +1,50 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gathers what the chosen checks need, each part once; one that cannot be had is told, and the others go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from . import custody, data, engine, host
+
+Gatherer = Callable[[Mapping[str, Any], Mapping[str, str]], Any]
+
+
+def _units(expected: Mapping[str, Any]) -> list[str]:
+    return [name for role in ("backup", "docker", "edge") for name in expected.get(role, {}).get("timers", [])]
+
+
+#: From what the inventory asks for, and its secrets.
+GATHERERS: Mapping[str, Gatherer] = {
+    "engine": lambda expected, _secrets: engine.gather(expected["stack"]),
+    "settings": lambda expected, _secrets: data.gather_settings(expected["postgres"]),
+    "database": lambda expected, _secrets: data.gather(expected["postgres"]),
+    "indexes": lambda expected, _secrets: data.gather_indexes(expected["postgres"], expected["app"]),
+    "pool": lambda expected, _secrets: data.gather_pool(expected["stack"]),
+    "cache": lambda expected, secrets: data.gather_cache(expected["stack"], secrets),
+    "host": lambda expected, _secrets: host.gather(expected["stack"], expected["host"]),
+    "units": lambda expected, _secrets: host.gather_units(_units(expected)),
+    "firewall": lambda expected, _secrets: host.gather_firewall(expected["firewall"]),
+    "files": lambda expected, _secrets: host.gather_files(expected["files"]),
+    "access": lambda _expected, _secrets: host.gather_access(),
+    "updates": lambda _expected, _secrets: host.gather_updates(),
+    "backups": lambda expected, _secrets: custody.gather_backups(expected["stack"]),
+    "visible": lambda _expected, secrets: custody.gather_visible(secrets),
+}
+
+
+def gather(
+    names: Iterable[str], expected: Mapping[str, Any], secrets: Mapping[str, str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The facts by name, and why others are missing."""
+    facts: dict[str, Any] = {}
+    errors: dict[str, str] = {}
+    for name in sorted(set(names)):
+        try:
+            facts[name] = GATHERERS[name](expected, secrets)
+        except Exception as error:  # noqa: BLE001 - the checks that need it fail, the others do not
+            errors[name] = f"{name}: {error if str(error) else type(error).__name__}"
+    return facts, errors

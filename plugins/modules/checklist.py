@@ -1,0 +1,158 @@
+#!/usr/bin/python
+
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: checklist
+short_description: Run the deployment checklist on a living stack
+version_added: 1.0.0
+author:
+  - firstbell contributors (@firstbell)
+description:
+  - Looks at what runs on the host and compares it with what the inventory asks for, by the functions that deployed it.
+    Every item of the list gets a verdict, what was measured, the target, the evidence, and the command that mends it.
+  - Nothing is changed. An item that breaks is a failed one, and the others go on. The module itself fails only for a
+    selection that means nothing; the verdicts are for RV(results) to tell.
+  - Runs as an action, which looks from the controller at what clients see, after the module has looked from inside.
+options:
+  stack:
+    description: Name of the stack.
+    type: str
+    required: true
+  expected:
+    description:
+      - What the inventory asks for, by role, as the roles' variables C(<role>_expected) have it, and the C(plan).
+    type: dict
+    required: true
+  secrets:
+    description: The secrets by name, to look for them where they must not be seen, and to keep them out of the results.
+    type: dict
+    default: {}
+  host:
+    description: Name of the host in the results.
+    type: str
+    required: true
+  first:
+    description: Whether this is the first host, which carries the data. Others are checked for what every host needs.
+    type: bool
+    default: true
+  only:
+    description: Rows of the requirements, such as V(S31). Without it, all.
+    type: list
+    elements: str
+    default: []
+  topics:
+    description: Topics, such as V(backups). Without it, all.
+    type: list
+    elements: str
+    default: []
+  address:
+    description: Where the action reaches the host's public ports.
+    type: str
+    default: ""
+attributes:
+  check_mode:
+    description: Can run in check mode and does the same there.
+    support: full
+  diff_mode:
+    description: Nothing is changed, so there is no difference to show.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Check the pool and the firewall
+  firstbell.stack.checklist:
+    stack: "{{ firstbell_stack_name }}"
+    host: "{{ inventory_hostname }}"
+    expected: "{{ checks_expected }}"
+    secrets: "{{ firstbell_secrets }}"
+    only: [S31, S107]
+"""
+
+RETURN = r"""
+results:
+  description: One entry for each item.
+  type: list
+  elements: dict
+  returned: success
+  sample:
+    - id: pool-settings
+      rows: [S31]
+      topic: pool
+      title: The pool of database connections has its planned size and mode
+      host: bell1
+      verdict: pass
+      measured: pool_mode transaction, default_pool_size 20
+      target: pool_mode transaction, default_pool_size 20
+      reason: ""
+      evidence: {command: "docker exec ... psql --command='SHOW CONFIG'", output: "default_pool_size = 20"}
+      fix: ""
+facts:
+  description: What the checks from outside need to know of the host.
+  type: dict
+  returned: success
+"""
+
+import time
+from typing import Any
+
+from ..module_utils import _shell
+from ..module_utils._core.checklist.catalogue import CHECKS
+from ..module_utils._core.checklist.custody import secret_findings
+from ..module_utils._core.checklist.model import Facts, parse_selection, run
+from ..module_utils._io import system
+from ..module_utils._io.checklist.gather import gather
+
+
+def work(params: dict[str, Any], _context: _shell.Context) -> dict[str, Any]:
+    selection = parse_selection(params["only"], params["topics"], CHECKS)
+    chosen = [one for one in CHECKS if selection.takes(one) and not one.outside and (params["first"] or one.everywhere)]
+    secrets = {name: str(value) for name, value in params["secrets"].items()}
+    expected = {
+        **params["expected"],
+        "stack": params["stack"],
+        "first": params["first"],
+        "secret_findings": secret_findings(params["secrets"]),
+        "secret_count": len(secrets),
+    }
+    start = time.monotonic()
+    facts, errors = gather((name for one in chosen for name in one.needs), expected, secrets)
+    results = run(chosen, Facts(facts, expected), errors, params["host"], secrets.values())
+    return {
+        "changed": False,
+        "results": [one.as_dict() for one in results],
+        "facts": {
+            "now": time.time(),
+            "seconds": round(time.monotonic() - start, 3),
+            "listeners": facts.get("host", {}).get("listeners", []),
+            "authority": system.read_text(f"/opt/{params['stack']}/pki/ca.crt") or "",
+        },
+    }
+
+
+def main() -> None:
+    _shell.run(
+        {
+            "argument_spec": {
+                "stack": {"type": "str", "required": True},
+                "expected": {"type": "dict", "required": True},
+                "secrets": {"type": "dict", "default": {}, "no_log": True},
+                "host": {"type": "str", "required": True},
+                "first": {"type": "bool", "default": True},
+                "only": {"type": "list", "elements": "str", "default": []},
+                "topics": {"type": "list", "elements": "str", "default": []},
+                "address": {"type": "str", "default": ""},
+            },
+            "supports_check_mode": True,
+        },
+        work,
+    )
+
+
+if __name__ == "__main__":
+    main()

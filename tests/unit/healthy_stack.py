@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stack on which every check passes, as its gatherers see it: each test breaks one thing of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.firstbell.stack.plugins.module_utils._core import engine_config
+from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.catalogue import CHECKS
+from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.model import Facts, run
+from ansible_collections.firstbell.stack.plugins.module_utils._core.sizing import sizing
+from ansible_collections.firstbell.stack.plugins.module_utils._core.units import parse_duration
+
+NOW = 1_795_400_000.0
+SECOND, DAY = 1_000_000_000, 86400
+SERVICES = ("postgres", "pgbouncer", "redis", "app", "nginx", "haproxy")
+NETWORKS = {
+    "postgres": ["database"],
+    "pgbouncer": ["data", "database"],
+    "redis": ["data"],
+    "app": ["edge", "data"],
+    "nginx": ["edge"],
+    "haproxy": ["edge"],
+}
+DAEMON = {"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}, "no-new-privileges": True}
+RULES = [{"port": 22, "source": "any"}, {"port": 80}, {"port": 443}, {"port": 2377, "source": "peers"}]
+TIMERS = ["school-backup-check.timer", "firstbell-image-cleanup.timer"]
+
+
+def _engine(plan: dict[str, Any]) -> dict[str, Any]:
+    services, containers = {}, []
+    for name in SERVICES:
+        limits, reservations = (plan["services"][name][kind] for kind in ("limits", "reservations"))
+        health = plan["health"].get(name, {"interval": "10s", "timeout": "5s", "start_period": "30s", "retries": 3})
+        services[name] = {
+            "values": {
+                "replicas": plan["app"]["replicas"] if name == "app" else 1,
+                "env": {"NODE_OPTIONS": "--max-old-space-size=480", "TZ": "Etc/UTC"} if name == "app" else {},
+                "networks": [{"name": f"school_{network}"} for network in NETWORKS[name]],
+                "publish": [{"published": 443}] if name == "nginx" else [],
+                "reservations": {
+                    "cpus": round(reservations["cpus"] * SECOND),
+                    "memory": reservations["memory"],
+                },
+                "health": {
+                    "test": ["CMD", "check"],
+                    **{
+                        key: round(parse_duration(health[key]) * SECOND)
+                        for key in ("interval", "timeout", "start_period")
+                    },
+                    "retries": health["retries"],
+                },
+            },
+            "deployed": f"digest of {name}",
+            "digest": f"digest of {name}",
+            "update": "completed",
+            "running": plan["app"]["replicas"] if name == "app" else 1,
+            "failed": [{"error": "task: non-zero exit (1)", "at": "2026-11-22T02:00:00.123456789Z"}],
+        }
+        containers.append(
+            {
+                "id": f"c{name}",
+                "name": f"school_{name}.1.abc",
+                "service": name,
+                "image": f"firstbell/{name}:0123456789ab",
+                "image_id": f"sha256:{name}",
+                "user": "1001:1001",
+                "read_only": True,
+                "cap_add": [],
+                "cap_drop": ["ALL"],
+                "privileged": False,
+                "shares": [],
+                "memory": limits["memory"],
+                "cpus": round(limits["cpus"] * SECOND),
+                "pids": limits["pids"],
+                "health": "healthy",
+                "oom_killed": False,
+                "mounts": ["/opt/school/run"],
+                "log_driver": "json-file",
+                "log_options": {"max-size": "10m", "max-file": "3"},
+                "log_bytes": 1000,
+                "process": {"NoNewPrivs": "1", "CapEff": "0000000000000000", "Uid": "1001\t1001\t1001\t1001"},
+            }
+        )
+    text = engine_config.render(DAEMON)
+    found = {"file": text, "file_time": 1.0, "active": True, "start_time": 2.0, "reloaded": None, "reload_time": 0.0}
+    return {
+        "info": {"ServerVersion": "26.1.5", "LoggingDriver": "json-file"},
+        "services": services,
+        "containers": containers,
+        "networks": {
+            "school_edge": {"internal": False, "driver": "overlay"},
+            "school_data": {"internal": True, "driver": "overlay"},
+            "school_database": {"internal": True, "driver": "overlay"},
+        },
+        "images": {f"sha256:{name}": {"tags": [], "created": NOW - 3 * DAY} for name in SERVICES},
+        "daemon": {"found": found, "config": DAEMON},
+        "secrets": [{"name": "school_app_env_1", "created": "2026-10-01T00:00:00.1Z"}],
+    }
+
+
+def _setting(value: object) -> dict[str, Any]:
+    return {"value": str(value), "wanted": str(value), "in_force": True, "source": "configuration file"}
+
+
+def _data(plan: dict[str, Any]) -> dict[str, Any]:
+    settings, pool = plan["postgres"]["settings"], plan["pgbouncer"]["settings"]
+    return {
+        "settings": {"findings": [], "settings": {name: _setting(value) for name, value in settings.items()}},
+        "database": {
+            "version": "17.6",
+            "recovering": False,
+            "data_checksums": "on",
+            "ssl": "on",
+            "max_connections": settings["max_connections"],
+            "reserved": 3,
+            "connections": 6,
+            "idle_in_transaction": 0,
+            "unencrypted": 0,
+            "oldest_transaction": 1000,
+            "roles": [
+                _role("postgres", superuser=True, without_password=True, scram=False),
+                _role("school_owner"),
+                _role("school_app", settings=["statement_timeout=30s", "lock_timeout=10s"]),
+            ],
+            "hba": [
+                _rule(1, "local", "postgres", "peer"),
+                _rule(2, "hostssl", "all", "scram-sha-256"),
+                _rule(3, "host", "all", "reject"),
+            ],
+            "extensions": ["pg_stat_statements"],
+            "statements": 100,
+            "app_creates": False,
+        },
+        "indexes": {
+            "findings": [],
+            "indexes": [{"name": "one", "index": "one", "action": "", "definition": '("studentId")'}],
+        },
+        "pool": {
+            "CONFIG": [
+                {"key": name, "value": str(value), "default": "", "changeable": "yes"} for name, value in pool.items()
+            ],
+            "POOLS": [
+                {
+                    "database": "school",
+                    "user": "school_app",
+                    "cl_active": "1",
+                    "cl_waiting": "0",
+                    "sv_active": "1",
+                    "maxwait": "0",
+                    "maxwait_us": "0",
+                }
+            ],
+            "DATABASES": [{"name": "school", "paused": "0", "disabled": "0"}],
+        },
+        "cache": {
+            "info": {
+                "maxmemory": str(plan["redis"]["settings"]["maxmemory"]),
+                "maxmemory_policy": "volatile-lru",
+                "aof_enabled": "1",
+                "aof_last_write_status": "ok",
+                "used_memory": "1000000",
+                "evicted_keys": "0",
+            },
+            "nobody": "NOAUTH Authentication required.",
+            "app": {
+                "CONFIG GET maxmemory": ["NOPERM User app has no permissions"],
+                "KEYS firstbell-verify:*": ["NOPERM User app has no permissions"],
+                "PING": ["PONG"],
+            },
+            "file": "".join(f"{name} {value}\n" for name, value in plan["redis"]["settings"].items()),
+        },
+    }
+
+
+def _role(name: str, **more: Any) -> dict[str, Any]:
+    ordinary = {"superuser": False, "powerful": False, "without_password": False, "scram": True, "settings": None}
+    return {"name": name, **ordinary, **more}
+
+
+def _rule(line: int, kind: str, role: str, method: str) -> dict[str, Any]:
+    return {"line": line, "type": kind, "database": "all", "role": role, "address": "", "method": method, "error": ""}
+
+
+def _unit(state: str = "active", **more: str) -> dict[str, str]:
+    return {"LoadState": "loaded", "ActiveState": state, "UnitFileState": "enabled", "Result": "success", **more}
+
+
+def _host() -> dict[str, Any]:
+    gigabyte = 1 << 30
+    return {
+        "host": {
+            "now": NOW,
+            "disks": {
+                "/": {"total": 100 * gigabyte, "free": 60 * gigabyte, "inodes": 1000, "inodes_free": 900},
+            },
+            "rotational": False,
+            "memory": {"MemTotal": 4 * gigabyte, "MemAvailable": 2 * gigabyte, "SwapTotal": gigabyte},
+            "cpus": 2,
+            "directories": {"/opt/school": {"mode": 0o755, "uid": 1001, "gid": 1001}},
+            "files": {
+                "/opt/school/pki/ca.key": {"mode": 0o400, "uid": 0, "gid": 0},
+                "/opt/school/redis/users.acl": {"mode": 0o400, "uid": 1001, "gid": 1001},
+            },
+            "kernel": {"net.core.somaxconn": "65535", "net.netfilter.nf_conntrack_max": None},
+            "clock": {"synchronised": True, "active": True, "timezone": "Etc/UTC", "container": ""},
+            "failed_units": [],
+            "listeners": [22, 80, 443],
+        },
+        "units": {
+            **{name: _unit(Triggers=name.replace(".timer", ".service")) for name in TIMERS},
+            **{name.replace(".timer", ".service"): _unit("inactive") for name in TIMERS},
+        },
+        "files": {"/opt/school/nginx/conf/nginx.conf": "one\ntwo\n"},
+        "access": {"path": "/var/run/docker.sock", "mode": 0o660, "uid": 0, "members": []},
+        "firewall": {"wanted": "table {\n a\n b\n}", "live": "table {\n a\n b\n}", "unit": _unit()},
+        "updates": {
+            "pending": [],
+            "security": [],
+            "listed": NOW - 3600,
+            "timers": {"apt-daily.timer": _unit(), "apt-daily-upgrade.timer": _unit()},
+            "installed": True,
+            "options": ['APT::Periodic::Update-Package-Lists "1";', 'APT::Periodic::Unattended-Upgrade "1";'],
+            "reboot": False,
+        },
+    }
+
+
+def _custody() -> dict[str, Any]:
+    backup = {"label": "20261123-020632F", "kind": "full", "repository": 1, "stop": NOW - 3600, "error": False}
+    return {
+        "backups": {
+            "info": {
+                "repositories": [
+                    {"number": 1, "code": 0, "message": "ok", "cipher": "aes-256-cbc"},
+                    {"number": 2, "code": 0, "message": "ok", "cipher": "aes-256-cbc"},
+                ],
+                "backups": [backup],
+            },
+            "check": {"code": 0, "out": "ok: the newest moment that can be restored is 45 s old\n"},
+            "records": {
+                "files-backup": {"ended": NOW - 600, "failures": [], "components": {"redis": {"files": 2, "size": 3}}},
+                "drill": {"success": True, "ended": NOW - 7200, "recovery_point": 2.0, "recovery_time": 6.0},
+            },
+            "dumps": [NOW - 3600],
+            "since": NOW - 2 * DAY,
+            "configuration": {"compress-type": "zst", "repo1-cipher-type": "aes-256-cbc"},
+            "settings": {"postgres": {"retention_days": 30}},
+        },
+        "visible": [],
+    }
+
+
+def _answer(status: int = 200, **headers: str) -> dict[str, Any]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return {"status": status, "headers": named, "cookies": [], "seconds": 0.05, "bytes": 5000}
+
+
+def _outside() -> dict[str, Any]:
+    page = _answer(
+        strict_transport_security="max-age=63072000",
+        x_content_type_options="nosniff",
+        x_frame_options="SAMEORIGIN",
+        server="nginx",
+        content_encoding="gzip",
+    )
+    static = _answer(x_cache="HIT", cache_control="public, max-age=31536000, immutable", content_encoding="gzip")
+    refused = {"refused": "tlsv1 alert protocol version"}
+    taken = {"version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"}
+    return {
+        "address": "192.0.2.7",
+        "scan": {"192.0.2.7": {"open": [22, 80, 443], "tried": 1000}},
+        "tls": {
+            "old": {"TLSv1": dict(refused), "TLSv1.1": dict(refused)},
+            "new": {"TLSv1.2": dict(taken), "TLSv1.3": dict(taken)},
+            "weak": dict(refused),
+            "trusted": dict(taken),
+            "ends": NOW + 300 * DAY,
+            "names": ["school.org"],
+            "stranger": dict(refused),
+            "now": NOW,
+        },
+        "site": {
+            "path": "/",
+            "page": page,
+            "again": dict(page),
+            "plain": _answer(301, location="https://school.org/firstbell-verify"),
+            "stranger": _answer(0),
+            "private": _answer(404),
+            "ready": _answer(200),
+            "asset": "/_next/static/one.js",
+            "static": [dict(static), static],
+        },
+        "names": {"addresses": ["192.0.2.7"], "error": ""},
+        "documents": {
+            "pages": dict.fromkeys(("README.md", "a.md", "b.md"), "")
+            | {"c.md": '"$stack-backup" check\nansible-playbook firstbell.stack.restore\nplaybooks/site.yml'},
+            "playbooks": ["restore", "site"],
+            "commands": ["check"],
+        },
+        "limit": {"limited": True, "passed": 22, "seconds": 0.5},
+    }
+
+
+def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is seen and what is expected, fresh for each test."""
+    plan: dict[str, Any] = sizing("small", "4GB", 2).as_dict()
+    seen = {"engine": _engine(plan), **_data(plan), **_host(), **_custody(), **_outside()}
+    expected = {
+        "stack": "school",
+        "first": True,
+        "plan": plan,
+        "secret_findings": [],
+        "secret_count": 7,
+        "app": {
+            "environment": {"NODE_OPTIONS": "--max-old-space-size=480", "TZ": "Etc/UTC"},
+            "indexes": [{"table": "Attendance", "columns": ["studentId"]}],
+        },
+        "backup": {
+            "enabled": True,
+            "s3": True,
+            "retention_days": 30,
+            "files_age": 10800,
+            "components": ["redis"],
+            "timers": TIMERS[:1],
+        },
+        "docker": {"settings": DAEMON, "timers": TIMERS[1:]},
+        "edge": {
+            "enabled": True,
+            "domain": "school.org",
+            "http_port": 80,
+            "https_port": 443,
+            "hsts": "max-age=63072000",
+            "certificate": "local_ca",
+            "sign_in_path": "/api/auth/callback",
+            "sign_in_burst": 20,
+            "sign_in_per_second": 5,
+            "shared_networks": [],
+            "readiness_path": "/api/auth/session",
+            "sticky": False,
+            "sticky_cookie": "edge_replica",
+            "frame_options": "SAMEORIGIN",
+            "timers": [],
+        },
+        "files": {"/opt/school/nginx/conf/nginx.conf": "one\ntwo\n"},
+        "firewall": {"enabled": True, "rules": RULES},
+        "host": {
+            "directories": [{"path": "/opt/school"}],
+            "sysctls": {"net.core.somaxconn": 65535, "net.netfilter.nf_conntrack_max": 262144},
+            "sysctls_optional": ["net.netfilter.*"],
+            "swap": "1GB",
+            "timezone": "Etc/UTC",
+        },
+        "pgbouncer": {"settings": plan["pgbouncer"]["settings"], "database": "school"},
+        "postgres": {
+            "settings": plan["postgres"]["settings"],
+            "app_role": "school_app",
+            "owner_role": "school_owner",
+            "roles_extra": [],
+            "app_role_settings": {"statement_timeout": "30s", "lock_timeout": "10s"},
+            "app_role_creates_tables": False,
+        },
+        "redis": {"settings": plan["redis"]["settings"]},
+    }
+    return seen, expected
+
+
+def results(verdict: str = "pass", **more: Any) -> list[dict[str, Any]]:
+    """What the checks say of it; the first one with this verdict and whatever else is given."""
+    found = [one.as_dict() for one in run(CHECKS, Facts(*healthy()), {}, "bell1", [])]
+    found[0].update(verdict=verdict, **more)
+    return found

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action around the module: selections, hosts that break, the look from outside."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible_collections.firstbell.stack.plugins.action import checklist
+
+from unit.healthy_stack import healthy
+
+
+class Action(checklist.ActionModule):
+    """One whose module has answered already."""
+
+    def __init__(self, answer: dict[str, Any], **args: Any) -> None:
+        given = {"stack": "school", "host": "bell1", "address": "192.0.2.7", "secrets": {}, "expected": healthy()[1]}
+        self._task: Any = SimpleNamespace(args={**given, **args})
+        self.answer = answer
+
+    def _execute_module(self, **_more: Any) -> dict[str, Any]:
+        return self.answer
+
+
+@pytest.fixture(autouse=True)
+def outside(monkeypatch: pytest.MonkeyPatch) -> list[tuple[set[str], list[str]]]:
+    asked: list[tuple[set[str], list[str]]] = []
+
+    def gather(names: Any, addresses: list[str], _expected: Any, _facts: Any) -> Any:
+        asked.append((set(names), addresses))
+        return healthy()[0], {}
+
+    monkeypatch.setattr(checklist, "gather", gather)
+    monkeypatch.setattr(ActionBase, "run", lambda *_args, **_more: {})
+    return asked
+
+
+def answer() -> dict[str, Any]:
+    return {"changed": False, "results": [{"id": "inside"}], "facts": {"authority": "", "listeners": [22]}}
+
+
+def test_both_looks_come_together(outside: list[tuple[set[str], list[str]]]) -> None:
+    facts = {"ansible_facts": {"default_ipv6": {"address": "2001:db8::7"}}}
+    found = Action(answer()).run(task_vars=facts)
+    assert found["results"][0] == {"id": "inside"}
+    assert {one["verdict"] for one in found["results"][1:]} == {"pass"}
+    assert outside[0][0] >= {"scan", "tls", "site", "limit", "names", "documents"}
+    assert outside[0][1] == ["192.0.2.7", "2001:db8::7"]
+
+
+def test_only_what_was_asked_for_is_looked_at(outside: list[tuple[set[str], list[str]]]) -> None:
+    found = Action(answer(), only=["S37"]).run(task_vars={})
+    assert [one["id"] for one in found["results"][1:]] == ["rate-limit"]
+    assert outside[0][0] == {"limit"}
+
+
+def test_other_hosts_are_not_looked_at_from_outside(outside: list[tuple[set[str], list[str]]]) -> None:
+    found = Action(answer(), first=False).run(task_vars={})
+    assert found["results"] == [{"id": "inside"}]
+    assert outside == []
+
+
+def test_a_selection_that_means_nothing_is_refused() -> None:
+    with pytest.raises(AnsibleError, match="S999"):
+        Action(answer(), only=["S999"]).run(task_vars={})
+
+
+def test_a_module_that_breaks_leaves_the_verdict_to_the_report() -> None:
+    found = Action({"failed": True, "msg": "Traceback"}).run(task_vars={})
+    assert (found["failed"], found["results"], found["msg"]) == (False, [], "Traceback")
+
+
+def test_a_host_that_is_not_reached_stays_unreachable() -> None:
+    assert Action({"unreachable": True}).run(task_vars={})["unreachable"]
