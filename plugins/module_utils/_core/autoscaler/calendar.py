@@ -124,20 +124,20 @@ class Calendar:
         return Window(best.minimum, most, now.band, now.factor, why)
 
 
-def parse(data: object, where: str = "autoscaler_calendar") -> Calendar:
+def parse(data: object, where: str = "autoscaler") -> Calendar:
     """A checked calendar; raises InputError that names the entry and what to write.
 
     ``data`` has ``timezone``, ``bands`` and, if wanted, ``weekdays``, ``seasons`` and ``dates``.
     """
-    given = _mapping(data, where, ("timezone", "bands", "weekdays", "seasons", "dates"))
-    seasons = tuple(_season(item, f"{where}.seasons") for item in _list(given.get("seasons", []), f"{where}.seasons"))
-    dates = tuple(_date(item, f"{where}.dates") for item in _list(given.get("dates", []), f"{where}.dates"))
-    _refuse_overlaps(seasons, f"{where}.seasons", "let one end before the other begins, or list its days under dates")
-    _refuse_overlaps(dates, f"{where}.dates", "leave one of them out")
+    given = _mapping(data, f"{where}_calendar", ("timezone", "bands", "weekdays", "seasons", "dates"))
+    seasons = tuple(_season(item, f"{where}_seasons") for item in _list(given.get("seasons", []), f"{where}_seasons"))
+    dates = tuple(_date(item, f"{where}_dates") for item in _list(given.get("dates", []), f"{where}_dates"))
+    _refuse_overlaps(seasons, f"{where}_seasons", "let one end before the other begins, or list its days under dates")
+    _refuse_overlaps(dates, f"{where}_dates", "leave one of them out")
     return Calendar(
-        zone=zone(given.get("timezone", "UTC"), f"{where}.timezone"),
-        bands=_bands(given.get("bands"), f"{where}.bands"),
-        weekdays=_weekdays(given.get("weekdays", {}), f"{where}.weekdays"),
+        zone=zone(given.get("timezone", "UTC"), "firstbell_timezone"),
+        bands=_bands(given.get("bands"), f"{where}_bands"),
+        weekdays=_weekdays(given.get("weekdays", {}), f"{where}_weekdays"),
         seasons=seasons,
         dates=dates,
     )

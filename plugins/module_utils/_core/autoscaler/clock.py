@@ -22,7 +22,7 @@ _DAY = re.compile(r"(?:([0-9]{4})-)?([0-9]{1,2})-([0-9]{1,2})", re.ASCII)
 _LEAP_YEAR = 2000
 
 
-def zone(name: object, where: str = "timezone") -> ZoneInfo:
+def zone(name: object, where: str = "firstbell_timezone") -> ZoneInfo:
     """The time zone of this name; its rules come from the host's tzdata."""
     try:
         return ZoneInfo(str(name))

@@ -139,7 +139,7 @@ def _refuse_unreachable(days: Calendar, settings: Settings) -> None:
     for band in days.bands:
         if band.minimum > cap:
             raise InputError(
-                f"autoscaler_calendar.bands.{band.name}.minimum: {band.minimum} replicas are more than {name} allows, "
+                f"autoscaler_bands.{band.name}.minimum: {band.minimum} replicas are more than {name} allows, "
                 f"{cap}; write at most {cap}, or raise {name}"
             )
 
