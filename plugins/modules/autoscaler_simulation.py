@@ -32,7 +32,7 @@ options:
     default: 600
   recorded:
     description:
-      - A CSV file that is replayed in place of made weeks, with columns C(time), C(requests) and, if known, C(sessions).
+      - A CSV file that is replayed in place of made weeks, with C(time), C(requests) and, if known, C(sessions).
       - Times are in seconds since 1970, or ISO 8601 with an offset; requests are those of a second.
     type: path
   fixed:

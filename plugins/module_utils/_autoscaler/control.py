@@ -30,8 +30,11 @@ def last(config: Config, places: Places) -> dict[str, Any]:
     hint = f"look at docker service ps --no-trunc {service} and docker service logs {service}"
     if text is None:
         raise FirstbellError(f"the autoscaler has not decided yet; {hint}")
-    line: dict[str, Any] = json.loads(text)
-    age = time.time() - line["at"]
+    try:
+        line: dict[str, Any] = json.loads(text)
+        age = time.time() - float(line["at"])
+    except (ValueError, TypeError, KeyError):
+        raise FirstbellError(f"{places.state} cannot be read; {hint}") from None
     if age > _OLD * config.interval:
         raise FirstbellError(f"the autoscaler has not decided for {age:.0f} s; {hint}")
     return line

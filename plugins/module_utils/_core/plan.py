@@ -15,6 +15,8 @@ from .budget import ConnectionBudget, HostBudget, MemoryProof
 Setting = Union[str, int, float]
 
 SERVICES = ("postgres", "pgbouncer", "redis", "app", "nginx", "haproxy")
+#: Runs beside them where scaling is on.
+AUTOSCALER = "autoscaler"
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,9 @@ _POSTGRES_HEALTH = Health("10s", "5s", "10m", 5)
 # A roll-out waits one interval for each task.
 _SHORT_HEALTH = {"app": Health("10s", "5s", "1m", 3), "postgres": _POSTGRES_HEALTH}
 
+# Three times what it was seen to use; like the small services of academy it reserves no CPU.
+AUTOSCALING = _service(0.2, 64 * MB, 32, 0.0, 32 * MB)
+
 _OLTP: Mapping[str, Setting] = {"max_parallel_workers_per_gather": 0, "max_parallel_workers": 2}
 
 SMALL = Profile(

@@ -19,6 +19,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from ..errors import InputError
+from ..findings import Finding
 from ..names import did_you_mean
 from ..units import shown
 from .clock import WEEKDAYS, Day, clock, day, minute_of_day, wall, zone
@@ -141,6 +142,18 @@ def parse(data: object, where: str = "autoscaler") -> Calendar:
         seasons=seasons,
         dates=dates,
     )
+
+
+def calendar_findings(variables: Mapping[str, Any]) -> list[Finding]:
+    """What cannot be meant in the calendar that a user gives, before there is a plan to hold it against."""
+    parts = ("bands", "weekdays", "seasons", "dates")
+    given = {part: variables[f"autoscaler_{part}"] for part in parts if f"autoscaler_{part}" in variables}
+    try:
+        parse({"bands": [{"name": "all day", "from": "00:00", "minimum": 1, "maximum": 1}], **given})
+    except InputError as error:
+        name, _colon, problem = str(error).partition(": ")
+        return [Finding(name, problem, "")]
+    return []
 
 
 def _bands(data: object, where: str) -> tuple[Band, ...]:

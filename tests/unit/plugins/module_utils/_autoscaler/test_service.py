@@ -153,6 +153,8 @@ def test_status_is_of_now(world: World) -> None:
     error = error_of(control.last, ours.config, world.places)
     assert "has not decided for" in str(error)
     assert "docker service logs school_autoscaler" in str(error)
+    Path(world.places.state).write_text("{", encoding="ascii")
+    assert "cannot be read; look at" in str(error_of(control.last, ours.config, world.places))
     said = control.lines(ours.config, ours.line, Order(paused=True))
     assert said[0] == "school_app: 3 replicas ordered, 1 running" or "3 replicas ordered" in said[0]
     assert said[-1] == "paused; go on with: school-autoscaler resume"

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._core.autoscaler.calendar import parse
+from ansible_collections.firstbell.stack.plugins.module_utils._core.autoscaler.calendar import calendar_findings, parse
 from ansible_collections.firstbell.stack.plugins.module_utils._core.autoscaler.clock import wall
 from hypothesis import given
 from hypothesis import strategies as st
@@ -173,6 +173,14 @@ RETAKE = {"name": "retake", "from": "2027-08-30", "to": "2027-09-03", "factor": 
 )
 def test_a_calendar_that_cannot_be_meant_is_refused_with_its_place_and_fix(data: object, message: str) -> None:
     assert message in str(error_of(parse, data))
+
+
+def test_a_users_calendar_is_judged_before_there_is_a_plan() -> None:
+    assert calendar_findings({"firstbell_domain": "school.example"}) == []
+    assert calendar_findings({"autoscaler_seasons": school()["seasons"]}) == []
+    (finding,) = calendar_findings({"autoscaler_weekdays": {"sunday": 0}})
+    assert finding.name == "autoscaler_weekdays.sunday"
+    assert "0 is no factor" in finding.problem
 
 
 def test_a_time_that_yaml_has_read_as_minutes_is_that_time() -> None:
