@@ -212,7 +212,8 @@ def start_a_second() -> None:
     spec = service("molecule_autoscaler")["Spec"]["TaskTemplate"]["ContainerSpec"]
     mounts = [part for m in spec["Mounts"] for part in ("--volume", f"{m['Source']}:{m['Target']}")]
     run("docker", "run", "--detach", "--name", "second", "--user", "1001:1001", *mounts, spec["Image"], *spec["Args"])
-    time.sleep(4)
+    wait("word of the second one", lambda: bool(run("docker", "logs", "second").stdout), 30)
+    time.sleep(3)
     said = run("docker", "logs", "second").stdout
     run("docker", "rm", "--force", "second")
     problems = [json.loads(line)["problem"] for line in said.splitlines()]
