@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import replace
 from datetime import datetime
@@ -18,6 +19,12 @@ from .._core.autoscaler.policy import Order
 from .._core.errors import FirstbellError, InputError
 from .._io import system
 from .places import Places
+
+
+def say(text: str) -> None:
+    """What was asked for, to who typed it."""
+    sys.stdout.write(f"{text}\n")
+
 
 #: Intervals after which the last decision is too old to be of a service that lives.
 _OLD = 6
@@ -87,7 +94,7 @@ class Status:
     @staticmethod
     def run(config: Config, places: Places, options: argparse.Namespace) -> int:
         line = last(config, places)
-        print(json.dumps(line, indent=2) if options.json else "\n".join(lines(config, line, asked(places))))
+        say(json.dumps(line, indent=2) if options.json else "\n".join(lines(config, line, asked(places))))
         return 0
 
 
@@ -102,7 +109,7 @@ class Pause:
     @staticmethod
     def run(config: Config, places: Places, _options: argparse.Namespace) -> int:
         order = Order(paused=True)
-        print("\n".join(lines(config, put(config, places, order), order)))
+        say("\n".join(lines(config, put(config, places, order), order)))
         return 0
 
 
@@ -116,7 +123,7 @@ class Resume:
 
     @staticmethod
     def run(config: Config, places: Places, _options: argparse.Namespace) -> int:
-        print("\n".join(lines(config, put(config, places, Order()), Order())))
+        say("\n".join(lines(config, put(config, places, Order()), Order())))
         return 0
 
 
@@ -142,7 +149,7 @@ class _Scale:
         if wanted < line["minimum"]:
             raise InputError(f"{wanted} replicas are less than the band {line['band']} has at least, {line['minimum']}")
         order = replace(order, replicas=wanted, until=time.time() + 60 * options.minutes)
-        print("\n".join(lines(config, put(config, places, order), order)))
+        say("\n".join(lines(config, put(config, places, order), order)))
         return 0
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import sys
 import time
 
 from .._core.autoscaler.config import Config
@@ -32,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(config: Config, _places: Places, options: argparse.Namespace) -> int:
     """Print the figures."""
     text, picture = replayed(config, options)
-    print(text, end="")
+    sys.stdout.write(text)
     if options.svg:
         system.write_text(options.svg, picture)
     return 0

@@ -53,7 +53,7 @@ def parse_request(line: bytes, allowed: Mapping[str, tuple[int, int]]) -> Reques
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) != len(pairs):
+    if len({pair[0] for pair in pairs}) != len(pairs):
         raise ValueError("a key stands twice")
     return dict(pairs)
 

@@ -298,7 +298,7 @@ def _wanted(scene: _Scene, wish: int) -> tuple[int, list[str]]:
         return current, [
             f"kept at {current}: watched for {_duration(watched)} only, {_duration(window - watched)} left"
         ]
-    highest = min(max(asked for _, asked in scene.history.wishes), current)
+    highest = min(max(wish[1] for wish in scene.history.wishes), current)
     if highest == current:
         return current, [f"kept at {current}: wished for within the last {_duration(window)}"]
     return highest, [f"down to {highest}, the highest wish of the last {_duration(window)}"]

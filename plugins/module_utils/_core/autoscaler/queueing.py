@@ -32,7 +32,7 @@ _BISECTIONS = 60
 
 def service_time(mix: Sequence[tuple[str, float, float]] = MIX) -> float:
     """Mean seconds of CPU of a request."""
-    return sum(milliseconds * share for _, milliseconds, share in mix) / sum(share for *_, share in mix) / 1000
+    return sum(part[1] * part[2] for part in mix) / sum(part[2] for part in mix) / 1000
 
 
 def waiting_probability(servers: int, load: float) -> float:
@@ -60,7 +60,7 @@ def quantile(share: float, rate: float, service: float, servers: int) -> float:
     low, high = 0.0, service
     while tail(high, rate, service, servers) > 1 - share:
         high *= 2
-    for _ in range(_BISECTIONS):
+    for _step in range(_BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if tail(middle, rate, service, servers) > 1 - share else (low, middle)
     return high

@@ -98,8 +98,8 @@ def replay(
         recent.append((load, now.busy))
         measured = {
             "sessions": load.sessions,
-            "requests": sum(item.requests for item, _ in recent) / len(recent),
-            "cpu": sum(busy for _, busy in recent) / len(recent),
+            "requests": sum(item[0].requests for item in recent) / len(recent),
+            "cpu": sum(item[1] for item in recent) / len(recent),
             "p95": now.p95,
             "queue": now.waiting,
         }
@@ -127,7 +127,7 @@ def _over_all(steps: Mapping[Formula, float], service: float) -> tuple[float, fl
     low, high = 0.0, 1.0
     while late(high) > 0.05:  # noqa: PLR2004
         high *= 2
-    for _ in range(_BISECTIONS):
+    for _step in range(_BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if late(middle) > 0.05 else (low, middle)  # noqa: PLR2004
     return high, late(OBJECTIVE)
