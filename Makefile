@@ -19,7 +19,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_VAULT_PASSWORD_FILE := $(CURDIR)/.vault_password
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev secrets sandbox sandbox-remove site deploy rollback check verify demo test engine lint unit molecule benchmark clean
+.PHONY: help setup setup-dev secrets sandbox sandbox-remove site deploy rollback simulate check verify demo test engine lint unit molecule benchmark clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ deploy: setup ## roll out a new version of the application, and nothing else
 
 rollback: setup ## go back to the version before
 	$(PLAYBOOK) playbooks/rollback.yml
+
+simulate: setup ## replay school weeks through the scaling calendar; asks no host
+	$(PLAYBOOK) playbooks/simulate.yml
 
 check: setup ## show what `make site` would change
 	$(PLAYBOOK) playbooks/site.yml --check --diff

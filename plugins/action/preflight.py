@@ -17,6 +17,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._core.app_source import source_findings
+from ..module_utils._core.autoscaler.calendar import calendar_findings
 from ..module_utils._core.errors import FirstbellError
 from ..module_utils._core.findings import Finding, refuse
 from ..module_utils._core.host import HostProbe, host_findings, twin_findings
@@ -43,6 +44,7 @@ PLAN = {
     "replicas": "firstbell_app_replicas",
     "overrides": "firstbell_plan_overrides",
     "monitoring": "firstbell_monitoring",
+    "autoscaling": "firstbell_autoscaling",
 }
 """The arguments of the plan, and the variables that give them."""
 ARGUMENT = re.compile(rf"(?m)^( *)({'|'.join(PLAN)})(?=[.:])")
@@ -99,7 +101,7 @@ class ActionModule(ActionBase):
         # What has the wrong type would only be complained about twice.
         values = {name: value for name, value in values.items() if name not in {finding.name for finding in wrong}}
         findings += value_findings({name: value for name, value in values.items() if isinstance(value, str)})
-        findings += input_findings(values)
+        findings += input_findings(values) + calendar_findings(values)
         findings += self._secret_findings(values) + self._file_findings(values)
         if not {finding.name for finding in findings} & set(PLAN.values()):
             findings += self._plan_findings(values)

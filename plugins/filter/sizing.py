@@ -21,7 +21,7 @@ def sizing(value: object) -> dict[str, object]:
             value,
             "sizing",
             required=("profile", "memory", "cpus"),
-            optional=("replicas", "overrides", "hosts", "monitoring"),
+            optional=("replicas", "overrides", "hosts", "monitoring", "autoscaling"),
         )
         return core_sizing(**request).as_dict()
     except FirstbellError as error:

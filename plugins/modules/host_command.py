@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_command
-short_description: Install the collection's backup command on a host
+short_description: Install one of the collection's commands on a host
 version_added: 1.0.0
 description:
   - Writes the Python files that the command is made of, the same that the collection's modules use, and a program that
     starts them. Timers of the host run it without a controller.
-  - What is written is what this module itself imports, so nothing is missing and nothing is left over.
+  - What is written is what this module itself imports for that command, so nothing is missing and nothing is left over.
 author:
   - firstbell contributors (@firstbell)
 options:
@@ -20,6 +20,11 @@ options:
     description: Name of the command, below C(/usr/local/sbin). Its files are below C(/usr/local/lib).
     type: str
     required: true
+  program:
+    description: What the command does, make and restore backups or look after the autoscaler.
+    type: str
+    choices: [backup, autoscaler]
+    default: backup
   config:
     description: Path of its configuration file.
     type: path
@@ -58,12 +63,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils import _shell
-from ..module_utils._backup import cli
-from ..module_utils._core.host_command import File, check_name, launcher, package_files, plan
+from ..module_utils._autoscaler import cli as autoscaler
+from ..module_utils._backup import cli as backup
+from ..module_utils._core.host_command import File, check_name, launcher, needed, package_files, plan
 from ..module_utils._io import host_command as io
 
 LIBRARY_MODE = 0o644
 PROGRAM_MODE = 0o755
+PROGRAMS = {"backup": backup, "autoscaler": autoscaler}
 
 
 def work(params: Mapping[str, Any], context: _shell.Context) -> dict[str, Any]:
@@ -71,10 +78,13 @@ def work(params: Mapping[str, Any], context: _shell.Context) -> dict[str, Any]:
     library, program = f"/usr/local/lib/{name}", f"/usr/local/sbin/{name}"
     wanted = {}
     if params["state"] == "present":
-        sources, packages = io.own_sources(cli.__name__)
-        files = {f"{library}/{path}": text for path, text in package_files(sources, packages).items()}
+        entry = PROGRAMS[params["program"]].__name__
+        module = ".".join(entry.split(".")[-2:])
+        sources, packages = io.own_sources(entry)
+        chosen = package_files(needed(sources, packages, module), packages)
+        files = {f"{library}/{path}": text for path, text in chosen.items()}
         wanted = {path: File(path, text, LIBRARY_MODE) for path, text in files.items()}
-        wanted[program] = File(program, launcher(library, "_backup.cli", params["config"]), PROGRAM_MODE)
+        wanted[program] = File(program, launcher(library, module, params["config"]), PROGRAM_MODE)
     changes = plan(wanted, io.find(library, program))
     if not context.check_mode:
         io.apply(changes, library)
@@ -91,6 +101,7 @@ def main() -> None:
         {
             "argument_spec": {
                 "name": {"type": "str", "required": True},
+                "program": {"type": "str", "choices": ["backup", "autoscaler"], "default": "backup"},
                 "config": {"type": "path", "required": True},
                 "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             },

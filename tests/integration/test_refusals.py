@@ -78,6 +78,7 @@ def bad_variables(host: SiteHost) -> Outcome:
         "postgres_settings_extra": {"work_mem": "64mb"},
         "redis_settings_extra": {"maxmemroy": "5mb"},
         "app_environment_extra": {"STRIPE_SECRET": "hush"},
+        "autoscaler_bands": [{"name": "school", "from": "8 o'clock", "minimum": 1, "maximum": 3}],
         "edge_https_port": 70000,
         "edge_domain_aliases": ["192.0.2.7"],
     }
@@ -196,6 +197,7 @@ RUNS: dict[str, Callable[[SiteHost], Outcome]] = {
 }
 FINDINGS = [
     ("migration_without_command", "app_migrations is job, and app_migration_command is empty"),
+    ("bad_variables", 'autoscaler_bands.school.from: "8 o\'clock" is no time of day; write it in quotes, like "08:00"'),
     ("bad_variables", "firstbell_domian: no role knows this variable. Did you mean firstbell_domain?"),
     ("bad_variables", "redis_setings_extra: no role knows this variable. Did you mean redis_settings_extra?"),
     ("bad_variables", "firstbell_domain: '*.school.example' is a wildcard; write the one name that users type"),

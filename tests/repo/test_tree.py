@@ -14,7 +14,7 @@ MAXIMUM_PYTHON_LINES = 400
 MAXIMUM_LINES_OF_THE_SAMPLE_APP = 499
 FILES = tracked_files()
 PYTHON = [path for path in FILES if path.suffix == ".py" and "examples" not in path.parts]
-CORE = [path for path in PYTHON if path.parent.name == "_core"]
+CORE = [path for path in PYTHON if "_core" in path.parts]
 
 
 def name(path: Path) -> str:

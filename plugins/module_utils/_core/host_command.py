@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,6 +38,31 @@ def package_files(sources: Mapping[str, str], packages: frozenset[str]) -> dict[
             "/".join([*parts, "__init__.py"] if name in packages else parts) + ("" if name in packages else ".py")
         ] = text
     return files
+
+
+def needed(sources: Mapping[str, str], packages: frozenset[str], entry: str) -> dict[str, str]:
+    """The sources that ``entry`` imports, directly or not, with the packages that they are in."""
+    found: dict[str, str] = {}
+    open_names = [entry]
+    while open_names:
+        name = open_names.pop()
+        if name in found or name not in sources:
+            continue
+        found[name] = sources[name]
+        package = name if name in packages else name.rpartition(".")[0]
+        open_names += [name.rpartition(".")[0], *_imported(sources[name], package)]
+    return found
+
+
+def _imported(text: str, package: str) -> list[str]:
+    """Dotted names that a module's relative imports may mean: the module, and modules in a package."""
+    names = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            parts = package.split(".") if package else []
+            base = ".".join([*parts[: len(parts) - node.level + 1], *(node.module.split(".") if node.module else [])])
+            names += [base, *(f"{base}.{alias.name}".lstrip(".") for alias in node.names)]
+    return names
 
 
 def launcher(library: str, module: str, arguments: str) -> str:

@@ -13,7 +13,7 @@ from typing import Union
 from . import known_settings
 from .errors import InputError
 from .names import did_you_mean
-from .plan import SERVICES, Setting
+from .plan import AUTOSCALER, SERVICES, Setting
 from .postgres_settings import COUNT_SETTINGS, MEMORY_SETTINGS, memory_setting
 from .units import format_duration, is_unicode, parse_duration, parse_size, shown
 
@@ -203,7 +203,7 @@ _REDIS = _settings(
 )
 _HEALTH = _group({"interval": _duration, "timeout": _duration, "start_period": _duration, "retries": _between(1, 100)})
 _ROOT: Mapping[str, _Check] = {
-    "services": _group(dict.fromkeys(SERVICES, _of_service)),
+    "services": _group(dict.fromkeys((*SERVICES, AUTOSCALER), _of_service)),
     "postgres": _group({"settings": _POSTGRES, "shm": _memory}),
     "pgbouncer": _group({"settings": _PGBOUNCER}),
     "redis": _group({"settings": _REDIS}),

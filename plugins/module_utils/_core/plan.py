@@ -23,6 +23,8 @@ MONITORING_SERVICES = (
     "container_exporter",
 )
 SERVICES = ("postgres", "pgbouncer", "redis", "app", "nginx", "haproxy", *MONITORING_SERVICES)
+#: Runs beside them where scaling is on.
+AUTOSCALER = "autoscaler"
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,20 @@ from typing import Any
 from . import postgres_settings
 from .budget import EXPORTER_CLIENTS, JOB_CLIENTS, ConnectionBudget, HostBudget, MemoryProof, amount
 from .overrides import Overrides, section
-from .plan import MONITORING_SERVICES, SERVICES, App, Health, Host, Limits, Plan, Reservations, Service, Setting
-from .profiles import COMPUTED, MEMORY_TOLERANCE, MONITORING, PROFILES, Profile
+from .plan import (
+    AUTOSCALER,
+    MONITORING_SERVICES,
+    SERVICES,
+    App,
+    Health,
+    Host,
+    Limits,
+    Plan,
+    Reservations,
+    Service,
+    Setting,
+)
+from .profiles import AUTOSCALING, COMPUTED, MEMORY_TOLERANCE, MONITORING, PROFILES, Profile
 from .units import GB, MB
 
 #: Host memory counts in steps of this, so that every part of a plan grows with it.
@@ -83,6 +95,7 @@ class Request:
     overrides: Overrides
     hosts: int = 1
     monitoring: bool = True
+    autoscaling: bool = False
 
     @property
     def counted_memory(self) -> int:
@@ -127,11 +140,19 @@ def _services(profile: Profile, request: Request) -> dict[str, Service]:
             limits["cpus"] = max(limits["cpus"], round(request.cpus * 0.75, 3))
         if computed:
             limits["cpus"] = min(limits["cpus"], request.cpus)
-        services[name] = Service(
-            Limits(**_merge(limits, section(request.overrides, "services", name, "limits"))),
-            Reservations(**_merge(reservations, section(request.overrides, "services", name, "reservations"))),
+        services[name] = _overridden(request, name, limits, reservations)
+    if request.autoscaling:
+        services[AUTOSCALER] = _overridden(
+            request, AUTOSCALER, asdict(AUTOSCALING.limits), asdict(AUTOSCALING.reservations)
         )
     return services
+
+
+def _overridden(request: Request, name: str, limits: dict[str, Any], reservations: dict[str, Any]) -> Service:
+    return Service(
+        Limits(**_merge(limits, section(request.overrides, "services", name, "limits"))),
+        Reservations(**_merge(reservations, section(request.overrides, "services", name, "reservations"))),
+    )
 
 
 def _postgres(

@@ -82,6 +82,8 @@ MONITORING: Mapping[str, Service] = {
     "blackbox_exporter": _service(0.02, 24 * MB, 128, 0.0, 16 * MB),
     "container_exporter": _service(0.03, 40 * MB, 128, 0.0, 24 * MB),
 }
+# Three times what it was seen to use; like the small services of academy it reserves no CPU.
+AUTOSCALING = _service(0.2, 64 * MB, 32, 0.0, 32 * MB)
 
 _OLTP: Mapping[str, Setting] = {"max_parallel_workers_per_gather": 0, "max_parallel_workers": 2}
 

@@ -33,6 +33,7 @@ def sizing(
     *,
     hosts: object = 1,
     monitoring: object = True,
+    autoscaling: object = False,
 ) -> Plan:
     """The plan of a stack on a host with this much memory and this many CPUs.
 
@@ -42,11 +43,14 @@ def sizing(
     nested dict like the plan's own, merged in last; the proofs come after it.
     ``hosts``: how many such hosts share the app's replicas; everything else is
     counted on one of them. ``monitoring``: whether the plan has it; a truth.
+    ``autoscaling``: whether the autoscaler runs there; a truth.
 
     Raises InputError for values that mean nothing, and PlanError for a plan that
     does not hold: it lays out the sums and names the nearest plans that hold.
     """
-    request = _request(profile, memory, cpus, replicas, overrides, hosts=hosts, monitoring=monitoring)
+    request = _request(
+        profile, memory, cpus, replicas, overrides, hosts=hosts, monitoring=monitoring, autoscaling=autoscaling
+    )
     plan, problems = build(request)
     if problems:
         found = nearest(request, plan, problems)
@@ -63,6 +67,7 @@ def _request(
     *,
     hosts: object,
     monitoring: object,
+    autoscaling: object,
 ) -> Request:
     if not isinstance(profile, str) or profile not in CHOICES:
         near = did_you_mean(profile, CHOICES) if isinstance(profile, str) else None
@@ -83,6 +88,7 @@ def _request(
         overrides=given,
         hosts=count(hosts, "hosts", 1, 1000),
         monitoring=truth(monitoring, "monitoring"),
+        autoscaling=truth(autoscaling, "autoscaling"),
     )
 
 
@@ -102,4 +108,5 @@ def _arguments(request: Request) -> dict[str, object]:
         "overrides": request.overrides,
         "hosts": request.hosts,
         "monitoring": request.monitoring,
+        "autoscaling": request.autoscaling,
     }

@@ -25,8 +25,9 @@ def require() -> None:
 
 
 def properties(name: str) -> dict[str, str]:
-    """What systemd knows of a unit, which need not exist."""
-    out = system.run(["systemctl", "show", "--timestamp=us+utc", "--property", _PROPERTIES, name]).out
+    """What systemd knows of a unit, which need not exist; of a template, what it knows of an instance."""
+    asked = name.replace("@.", "@any.")
+    out = system.run(["systemctl", "show", "--timestamp=us+utc", "--property", _PROPERTIES, asked]).out
     return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
 

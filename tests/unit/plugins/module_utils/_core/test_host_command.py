@@ -9,6 +9,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.host_command
     File,
     check_name,
     launcher,
+    needed,
     package_files,
     plan,
 )
@@ -21,6 +22,26 @@ def test_modules_become_files() -> None:
         "firstbell/_core/__init__.py": "",
         "firstbell/_core/wal.py": "x = 1\n",
     }
+
+
+def test_only_what_is_imported_is_needed() -> None:
+    sources = {
+        "": "",
+        "_tool": "",
+        "_tool.cli": "from .._core.deep import plan as p\nfrom . import work\nimport os\n",
+        "_tool.work": "def late():\n    from .._io.files import read\n",
+        "_tool.other": "",
+        "_core": "",
+        "_core.plan": "",
+        "_core.deep": "from . import plan\n",
+        "_core.deep.plan": "from ..unused import x  # not loaded\n",
+        "_io": "",
+        "_io.files": "from .._core import errors\n",
+        "_core.errors": "",
+        "_core.wal": "",
+    }
+    found = needed(sources, frozenset({"", "_tool", "_core", "_core.deep", "_io"}), "_tool.cli")
+    assert set(sources) - set(found) == {"_tool.other", "_core.plan", "_core.wal"}
 
 
 def test_the_program_is_python() -> None:

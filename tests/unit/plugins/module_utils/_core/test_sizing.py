@@ -240,6 +240,15 @@ def test_stories_scales_to_three_where_the_host_carries_three() -> None:
     assert result["connection_budget"]["clients"] == 3 * 2 * 15 + 7
 
 
+def test_the_autoscaler_is_counted_where_it_runs() -> None:
+    without, with_it = plan("small"), plan("small", autoscaling=True)
+    assert "autoscaler" not in without["services"]
+    assert with_it["services"]["autoscaler"]["limits"]["memory"] == 64 * MB
+    assert with_it["host_budget"]["others_memory"] == without["host_budget"]["others_memory"] + 64 * MB
+    more = plan("small", autoscaling=True, overrides={"services": {"autoscaler": {"limits": {"memory": "96MB"}}}})
+    assert more["host_budget"]["others_memory"] == without["host_budget"]["others_memory"] + 96 * MB
+
+
 def test_hosts_share_the_replicas() -> None:
     assert plan("stories", hosts=3)["app"]["max_replicas"] == 3
     assert plan("medium", hosts=3, replicas=6)["host_budget"]["tasks"] == 2

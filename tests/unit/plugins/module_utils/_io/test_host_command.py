@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backup command runs from nothing but what is installed."""
+"""The commands of the host run from nothing but what is installed."""
 
 from __future__ import annotations
 
@@ -8,17 +8,32 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ansible_collections.firstbell.stack.plugins.module_utils._backup import cli
-from ansible_collections.firstbell.stack.plugins.module_utils._core.host_command import File, launcher, package_files
+import pytest
+from ansible_collections.firstbell.stack.plugins.module_utils._autoscaler import cli as autoscaler
+from ansible_collections.firstbell.stack.plugins.module_utils._backup import cli as backup
+from ansible_collections.firstbell.stack.plugins.module_utils._core.host_command import (
+    File,
+    launcher,
+    needed,
+    package_files,
+)
 from ansible_collections.firstbell.stack.plugins.module_utils._io import host_command
 
+ENTRIES = {"backup": backup, "autoscaler": autoscaler}
+CONFIGS = {
+    "backup": """{"stack": "school", "directory": "/tmp", "postgres": {"image": "x", "major": 17, "database": "school",
+        "limits": {"cpus": 1, "memory": 1}}}""",
+    "autoscaler": """{"stack": "school", "service": "school_app", "caps": {"autoscaler_maximum": 3},
+        "calendar": {"bands": [{"name": "day", "from": "00:00", "minimum": 1, "maximum": 3}]}}""",
+}
 
-def install(directory: Path) -> Path:
-    sources, packages = host_command.own_sources(cli.__name__)
-    library, program = directory / "lib", directory / "school-backup"
-    files = package_files(sources, packages)
+
+def install(directory: Path, command: str = "backup") -> Path:
+    sources, packages = host_command.own_sources(ENTRIES[command].__name__)
+    library, program = directory / "lib", directory / f"school-{command}"
+    files = package_files(needed(sources, packages, f"_{command}.cli"), packages)
     changes = [File(str(library / path), text, 0o644) for path, text in files.items()]
-    text = launcher(str(library), "_backup.cli", str(directory / "backup.json"))
+    text = launcher(str(library), f"_{command}.cli", str(directory / f"{command}.json"))
     host_command.apply([*changes, File(str(program), text, 0o755)], str(library))
     found = host_command.find(str(library), str(program))
     assert set(found) == {*(str(library / path) for path in files), str(program)}
@@ -31,15 +46,21 @@ def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_it_starts_and_says_what_it_can(tmp_path: Path) -> None:
-    program = install(tmp_path)
-    config = '{"stack": "school", "directory": "%s", "postgres": {"image": "x", "major": 17, "database": "school",'
-    config += ' "limits": {"cpus": 1, "memory": 1}}}'
-    (tmp_path / "backup.json").write_text(config % tmp_path, encoding="ascii")
+@pytest.mark.parametrize("command", list(ENTRIES))
+def test_it_starts_and_says_what_it_can(tmp_path: Path, command: str) -> None:
+    program = install(tmp_path, command)
+    (tmp_path / f"{command}.json").write_text(CONFIGS[command], encoding="ascii")
     done = run(program, "--help")
     assert done.returncode == 0, done.stderr
-    for module in cli.COMMANDS:
+    for module in ENTRIES[command].COMMANDS:
         assert re.search(rf"^    {module.NAME}\s", done.stdout, re.MULTILINE)
+
+
+def test_it_has_nothing_of_the_other(tmp_path: Path) -> None:
+    install(tmp_path, "autoscaler")
+    installed = {path.name for path in tmp_path.rglob("*.py")}
+    assert {"policy.py", "gate.py", "engine_api.py"} <= installed
+    assert not {"restic.py", "pgbackrest.py", "restore.py"} & installed
 
 
 def test_without_a_configuration_it_says_so(tmp_path: Path) -> None:
