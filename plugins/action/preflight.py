@@ -42,6 +42,7 @@ PLAN = {
     "cpus": "firstbell_host_cpus",
     "replicas": "firstbell_app_replicas",
     "overrides": "firstbell_plan_overrides",
+    "monitoring": "firstbell_monitoring",
 }
 """The arguments of the plan, and the variables that give them."""
 ARGUMENT = re.compile(rf"(?m)^( *)({'|'.join(PLAN)})(?=[.:])")
@@ -109,7 +110,10 @@ class ActionModule(ActionBase):
         for name, value in values.items():
             option = {key: entry for key, entry in known_options()[name].items() if key != "required"}
             if option.get("no_log"):
-                if not isinstance(value, Mapping):  # the validator would print the value
+                # The validator would print the value.
+                if option["type"] == "str" and not isinstance(value, str):
+                    findings.append(Finding(name, "it is no text", "Write it in quotes."))
+                elif option["type"] == "dict" and not isinstance(value, Mapping):
                     findings.append(Finding(name, "it is not a dictionary", "Write it with playbooks/init.yml."))
                 continue
             messages = ArgumentSpecValidator({name: option}).validate({name: value}).error_messages

@@ -18,7 +18,10 @@ from ..module_utils._core.sizing import sizing as core_sizing
 def sizing(value: object) -> dict[str, object]:
     try:
         request = keywords(
-            value, "sizing", required=("profile", "memory", "cpus"), optional=("replicas", "overrides", "hosts")
+            value,
+            "sizing",
+            required=("profile", "memory", "cpus"),
+            optional=("replicas", "overrides", "hosts", "monitoring"),
         )
         return core_sizing(**request).as_dict()
     except FirstbellError as error:

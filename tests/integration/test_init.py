@@ -22,6 +22,9 @@ SECRETS = {
     "backup_key",
     "backup_files_key",
     "redis_backup_password",
+    "database_monitoring_password",
+    "redis_monitoring_password",
+    "monitoring_password",
 }
 ANSWERS = {
     "init_directory": "inventories/mine",

@@ -91,7 +91,8 @@ def test_every_stack_variable_in_use_is_documented() -> None:
     used: dict[str, Path] = {}
     for folder in ("roles", "playbooks", "inventories", "extensions"):
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in (".yml", ".j2") and path.name != "vault.yml":
+            # Rules of alerts speak of metrics.
+            if path.suffix in (".yml", ".j2") and path.name != "vault.yml" and path.parent.name != "rules":
                 text = path.read_text(encoding="utf-8")
                 used.update((name, path) for name in re.findall(r"\bfirstbell_[a-z0-9_]+\b", text))
     groups = {"firstbell_managers", "firstbell_database"}

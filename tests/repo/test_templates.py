@@ -38,7 +38,11 @@ GIVEN: dict[str, Any] = {
         "backup_key": "oophoh4Aeth8eeHaeke5ooQu9ohs1AiX",
         "backup_files_key": "Eek4aeyai3aid0Iegh9aiThee7wuPho2",
         "redis_backup_password": "xoh6ieGheich4ooy5Ahl3ohnga0Eeth1",
+        "database_monitoring_password": "eiNg9eeyohx3Ahphaiqu7oph2IeWaiqu",
+        "redis_monitoring_password": "Uu3ahs2ohPheiphee5ooGhai7Ahw9ahc",
+        "monitoring_password": "ooBu2eengaeRai4oosh8ohQuaiph6eeK",
     },
+    "__monitoring_hash": {"stdout": "$2b$04$RKLLG2SWY6ltz1gfd3hnpu"},
     "init_domain": "school.example",
     "init_app": "registry.example/app:1.0.0",
     "init_admin_email": "admin@school.example",
@@ -63,7 +67,8 @@ def defaults_of(role: str) -> dict[str, Any]:
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: f"{path.parts[-3]}-{path.name}")
 def test_a_template_renders(path: Path, profile: str) -> None:
-    variables = {**defaults_of("stack"), **defaults_of(path.parts[-3]), **GIVEN, "firstbell_profile": profile}
+    given = {**GIVEN, "role_path": str(path.parents[1]), "firstbell_profile": profile}
+    variables = {**defaults_of("stack"), **defaults_of(path.parts[-3]), **given}
     text = path.read_text(encoding="utf-8")
     rendered = Templar(loader=DataLoader(), variables=variables).template(trust_as_template(text))
     assert str(rendered).strip()

@@ -24,12 +24,12 @@ AUXILIARY = 10
 #: Clients of PgBouncer beside the app: jobs and checks, and exporters.
 JOB_CLIENTS = 5
 EXPORTER_CLIENTS = 2
-#: Connections past PgBouncer, for migrations, backups and maintenance.
+#: Connections past PgBouncer, for migrations, backups, monitoring and maintenance.
 DIRECT_CONNECTIONS = 7
 
 #: Left to the operating system, the engine and what runs beside the stack
-#: (monitoring, backups): a fixed part and a share of the host.
-HOST_RESERVE = 512 * MB
+#: (backups): a fixed part and a share of the host.
+HOST_RESERVE = 192 * MB
 HOST_RESERVE_SHARE = 20  # one twentieth
 
 
@@ -180,7 +180,7 @@ class ConnectionBudget:
         return [
             "Connections to PostgreSQL at most:",
             _row("pool and reserve of PgBouncer (max_db_connections)", str(self.server_connections)),
-            _row("direct, for migrations, backups and maintenance", str(self.direct_connections)),
+            _row("direct, for migrations, backups, monitoring and maintenance", str(self.direct_connections)),
             _row("reserved for superusers", str(self.reserved_connections)),
             _row("together", str(self.servers)),
             _row("limit (postgres.settings.max_connections)", str(self.max_connections)),
@@ -258,7 +258,7 @@ class HostBudget:
                 f"app during an update: {self.surge} x {amount(self.app_reserved_memory)}",
                 amount(self.surge * self.app_reserved_memory),
             ),
-            _row("left for the system, the engine and monitoring", amount(self.reserve)),
+            _row("left for the system, the engine and backups", amount(self.reserve)),
             _row("together", amount(self.used_memory + self.reserve)),
             _row("memory of the host, in steps of 64MB", amount(self.memory)),
         ]

@@ -136,6 +136,7 @@ _HEADER = _text(r"[ !#%-\[\]-~]*", "cannot be a header; use one line of ASCII wi
 _PAGE_TEXT = _text(
     r"[^\x00-\x1f\x7f\"'$%\\]+", "cannot stand in the page; use one line without quotes, $, % or backslash"
 )
+_SUBFOLDER = _text(r"(/[A-Za-z0-9_-]+)+", "is no folder of the site; write one such as /prometheus")
 _TOKEN = _text(r"[A-Za-z0-9_-]+", "is no name here; use letters, digits, hyphens and underscores")
 _NGINX_SIZE = _text(r"[0-9]+[kKmMgG]?", "is no size for nginx; write a whole number with k, m or g, such as 50m")
 _DOCKER_SIZE = _text(
@@ -147,9 +148,23 @@ _SYSTEMD_SIZE = _text(
 _SWAP_SIZE = _text(r"[0-9]+(\.[0-9]+)? *([KMGTkmgt]?B|[KMGTkmgt]?)", "is no size; write it as 1GB, or 0 for none")
 _TIME = _text(r"[0-9]+(us|ms|s|m|h|d)?", "is no time for HAProxy; write a whole number with ms, s, m or h, such as 10s")
 
+_URL = _text(r"https?://[^\s\"'\\]+", "is no URL; write one that begins with https://")
+_PROMETHEUS_TIME = _text(
+    r"([0-9]+(ms|[smhdwy]))+", "is no time for Prometheus; write a whole number with s, m, h, d, w or y, such as 15d"
+)
+
+
+def _secret_url(value: object, path: str) -> object:
+    """A URL that may hold a token, so that no message repeats it."""
+    if value != "" and not (isinstance(value, str) and re.fullmatch(r"https?://[^\s\"'\\]+", value)):
+        raise InputError(f"{path}: it is no URL; write one that begins with https://, or leave it empty")
+    return value
+
+
 CHECKS: Mapping[str, Check] = {
     "app_database_port": _PORT,
     "app_health_path": _PATH,
+    "app_metrics_path": _unless("", _PATH),
     "app_migration_timeout_seconds": _COUNT,
     "app_migrations_path": _DIRECTORY,
     "app_port": _PORT,
@@ -161,7 +176,7 @@ CHECKS: Mapping[str, Check] = {
     "docker_log_files": _COUNT,
     "docker_log_size": _DOCKER_SIZE,
     "docker_open_files": _COUNT,
-    "edge_acme_directory_url": _text(r"https?://[^\s\"'\\]+", "is no URL; write one that begins with https://"),
+    "edge_acme_directory_url": _URL,
     "edge_acme_email": _email,
     "edge_acme_retry_after_seconds": _ANY_COUNT,
     "edge_api_paths": _each(_PATH),
@@ -214,6 +229,23 @@ CHECKS: Mapping[str, Check] = {
     "host_journal_size": _SYSTEMD_SIZE,
     "host_swap_size": _SWAP_SIZE,
     "host_upgrade_reboot_time": _reboot_time,
+    "monitoring_alert_email": _unless("", _email),
+    "monitoring_alert_webhook_url": _secret_url,
+    "monitoring_alertmanager_path": _SUBFOLDER,
+    "monitoring_heartbeat_interval": _PROMETHEUS_TIME,
+    "monitoring_heartbeat_url": _secret_url,
+    "monitoring_probe_path": _PATH,
+    "monitoring_probe_urls_extra": _each(_URL),
+    "monitoring_prometheus_path": _SUBFOLDER,
+    "monitoring_retention_size": _text(r"[0-9]+([KMGTPE]?B)", "is no size for Prometheus; write one such as 4GB"),
+    "monitoring_retention_time": _PROMETHEUS_TIME,
+    "monitoring_scrape_interval_seconds": _number(1, 120),
+    "monitoring_smtp_from": _email,
+    "monitoring_smtp_host": _text(
+        r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?", "is no name of a mail server; write one without a port", empty=True
+    ),
+    "monitoring_smtp_port": _PORT,
+    "monitoring_user": _TOKEN,
     "preflight_ports": _each(_PORT),
 }
 """One finding at most for each."""

@@ -14,7 +14,15 @@ from .budget import ConnectionBudget, HostBudget, MemoryProof
 #: A setting as its server's configuration file takes it.
 Setting = Union[str, int, float]
 
-SERVICES = ("postgres", "pgbouncer", "redis", "app", "nginx", "haproxy")
+MONITORING_SERVICES = (
+    "prometheus",
+    "alertmanager",
+    "node_exporter",
+    "data_exporters",
+    "blackbox_exporter",
+    "container_exporter",
+)
+SERVICES = ("postgres", "pgbouncer", "redis", "app", "nginx", "haproxy", *MONITORING_SERVICES)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Any
 from . import postgres_settings
 from .budget import EXPORTER_CLIENTS, JOB_CLIENTS, ConnectionBudget, HostBudget, MemoryProof, amount
 from .overrides import Overrides, section
-from .plan import SERVICES, App, Health, Host, Limits, Plan, Reservations, Service, Setting
-from .profiles import COMPUTED, MEMORY_TOLERANCE, PROFILES, Profile
+from .plan import MONITORING_SERVICES, SERVICES, App, Health, Host, Limits, Plan, Reservations, Service, Setting
+from .profiles import COMPUTED, MEMORY_TOLERANCE, MONITORING, PROFILES, Profile
 from .units import GB, MB
 
 #: Host memory counts in steps of this, so that every part of a plan grows with it.
@@ -82,6 +82,7 @@ class Request:
     replicas: int | None
     overrides: Overrides
     hosts: int = 1
+    monitoring: bool = True
 
     @property
     def counted_memory(self) -> int:
@@ -114,9 +115,12 @@ def _merge(known: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
 def _services(profile: Profile, request: Request) -> dict[str, Service]:
     """The profile's containers, the database's grown with the host, overrides last."""
     computed = profile.postgres_share is not None
+    known = {**profile.services, **MONITORING}
     services = {}
     for name in SERVICES:
-        limits, reservations = asdict(profile.services[name].limits), asdict(profile.services[name].reservations)
+        if name in MONITORING_SERVICES and not request.monitoring:
+            continue
+        limits, reservations = asdict(known[name].limits), asdict(known[name].reservations)
         if profile.postgres_share is not None and name == "postgres":
             grown = int(request.counted_memory * profile.postgres_share)
             limits["memory"] = max(limits["memory"], grown)

@@ -72,6 +72,17 @@ _POSTGRES_HEALTH = Health("10s", "5s", "10m", 5)
 # A roll-out waits one interval for each task.
 _SHORT_HEALTH = {"app": Health("10s", "5s", "1m", 3), "postgres": _POSTGRES_HEALTH}
 
+# CPUs: those of S19, 0.25 in all. They reserve none, for on 2 CPUs academy has none
+# left. Memory: 320 MB in all, each with room above what it was seen to use.
+MONITORING: Mapping[str, Service] = {
+    "prometheus": _service(0.09, 152 * MB, 128, 0.0, 64 * MB),
+    "alertmanager": _service(0.03, 32 * MB, 128, 0.0, 16 * MB),
+    "node_exporter": _service(0.03, 24 * MB, 128, 0.0, 16 * MB),
+    "data_exporters": _service(0.05, 48 * MB, 128, 0.0, 32 * MB),
+    "blackbox_exporter": _service(0.02, 24 * MB, 128, 0.0, 16 * MB),
+    "container_exporter": _service(0.03, 40 * MB, 128, 0.0, 24 * MB),
+}
+
 _OLTP: Mapping[str, Setting] = {"max_parallel_workers_per_gather": 0, "max_parallel_workers": 2}
 
 SMALL = Profile(

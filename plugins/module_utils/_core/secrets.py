@@ -34,6 +34,9 @@ REQUIRED = (
     "backup_key",
     "backup_files_key",
     "redis_backup_password",
+    "database_monitoring_password",
+    "redis_monitoring_password",
+    "monitoring_password",
 )
 
 #: These, and what a tool of the collection reads where it is there.
@@ -96,7 +99,7 @@ _PART_LENGTH = 8
 
 #: Words that anybody would try; what is left without them has to be a secret by itself.
 _WORDS = re.compile(
-    "academy|admin|attendance|database|development|firstbell|grafana|nextauth|owner|pgbouncer|production|"
+    "academy|admin|attendance|database|development|firstbell|grafana|monitoring|nextauth|owner|pgbouncer|production|"
     "redis|school|server|staging|stories",
     re.IGNORECASE,
 )

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from .errors import InputError, PlanError
 from .names import did_you_mean
 from .nearest import nearest, refusal
-from .overrides import count, normalise, number_of_cpus
+from .overrides import count, normalise, number_of_cpus, truth
 from .plan import Plan
 from .planner import Request, build, largest_fitting
 from .profiles import CHOICES
@@ -32,6 +32,7 @@ def sizing(
     overrides: object = None,
     *,
     hosts: object = 1,
+    monitoring: object = True,
 ) -> Plan:
     """The plan of a stack on a host with this much memory and this many CPUs.
 
@@ -40,12 +41,12 @@ def sizing(
     ``replicas`` of the app; None leaves them to the profile. ``overrides``: a
     nested dict like the plan's own, merged in last; the proofs come after it.
     ``hosts``: how many such hosts share the app's replicas; everything else is
-    counted on one of them.
+    counted on one of them. ``monitoring``: whether the plan has it; a truth.
 
     Raises InputError for values that mean nothing, and PlanError for a plan that
     does not hold: it lays out the sums and names the nearest plans that hold.
     """
-    request = _request(profile, memory, cpus, replicas, overrides, hosts=hosts)
+    request = _request(profile, memory, cpus, replicas, overrides, hosts=hosts, monitoring=monitoring)
     plan, problems = build(request)
     if problems:
         found = nearest(request, plan, problems)
@@ -54,7 +55,14 @@ def sizing(
 
 
 def _request(
-    profile: object, memory: object, cpus: object, replicas: object, overrides: object, *, hosts: object
+    profile: object,
+    memory: object,
+    cpus: object,
+    replicas: object,
+    overrides: object,
+    *,
+    hosts: object,
+    monitoring: object,
 ) -> Request:
     if not isinstance(profile, str) or profile not in CHOICES:
         near = did_you_mean(profile, CHOICES) if isinstance(profile, str) else None
@@ -74,6 +82,7 @@ def _request(
         replicas=tasks,
         overrides=given,
         hosts=count(hosts, "hosts", 1, 1000),
+        monitoring=truth(monitoring, "monitoring"),
     )
 
 
@@ -92,4 +101,5 @@ def _arguments(request: Request) -> dict[str, object]:
         "replicas": request.replicas,
         "overrides": request.overrides,
         "hosts": request.hosts,
+        "monitoring": request.monitoring,
     }

@@ -39,6 +39,9 @@ SECRETS = {
     "backup_key": "oophoh4Aeth8eeHaeke5ooQu9ohs1AiX",
     "backup_files_key": "Eek4aeyai3aid0Iegh9aiThee7wuPho2",
     "redis_backup_password": "xoh6ieGheich4ooy5Ahl3ohnga0Eeth1",
+    "database_monitoring_password": "eiNg9eeyohx3Ahphaiqu7oph2IeWaiqu",
+    "redis_monitoring_password": "Uu3ahs2ohPheiphee5ooGhai7Ahw9ahc",
+    "monitoring_password": "ooBu2eengaeRai4oosh8ohQuaiph6eeK",
 }
 
 
@@ -109,6 +112,11 @@ def test_a_good_inventory_passes(action: Action) -> None:
         (
             {"firstbell_secrets": "plain"},
             "firstbell_secrets: it is not a dictionary. Write it with",
+        ),
+        ({"monitoring_smtp_password": 12345678}, "monitoring_smtp_password: it is no text. Write it in quotes."),
+        (
+            {"firstbell_monitoring": "perhaps"},
+            "firstbell_monitoring: 'perhaps' has the wrong type. Write true or false.",
         ),
         ({"app_secrets_extra": {"MAIL": "password"}}, "app_secrets_extra.MAIL: is a default or a placeholder"),
         ({"app_secrets_extra": {"MAIL": "<todo>"}}, "app_secrets_extra.MAIL: is a default or a placeholder"),

@@ -40,6 +40,14 @@ GOOD: list[tuple[str, Any]] = [
     ("host_sysctls_extra", {"net.ipv4.ip_local_port_range": "10000 65000", "kernel.core_pattern": "|/bin/false"}),
     ("host_upgrade_reboot_time", "04:30"),
     ("host_upgrade_reboot_time", ""),
+    ("monitoring_alert_email", ""),
+    ("monitoring_alert_webhook_url", "https://chat.example.org/hooks/T0/B0"),
+    ("monitoring_heartbeat_url", ""),
+    ("monitoring_probe_urls_extra", ["https://www.example.org/books?x=1"]),
+    ("monitoring_prometheus_path", "/watch/prometheus"),
+    ("monitoring_retention_time", "2w"),
+    ("monitoring_smtp_host", ""),
+    ("monitoring_smtp_host", "mail.example.org"),
     ("preflight_ports", [80, 443]),
 ]
 BAD: list[tuple[str, Any, str]] = [
@@ -93,6 +101,16 @@ BAD: list[tuple[str, Any, str]] = [
     ("edge_upload_paths", ["/a; }"], "is no path of a URL"),
     ("edge_upload_paths", ["/a\nb"], "is no path of a URL"),
     ("edge_worker_processes", "all", "is no whole number"),
+    ("app_metrics_path", "metrics", "is no path of a URL"),
+    ("monitoring_alert_email", "nobody", "is no e-mail address"),
+    ("monitoring_probe_urls_extra", ["www.example.org"], "is no URL"),
+    ("monitoring_prometheus_path", "/", "is no folder of the site; write one such as /prometheus"),
+    ("monitoring_alertmanager_path", "/a/", "is no folder of the site"),
+    ("monitoring_retention_size", "4G", "is no size for Prometheus; write one such as 4GB"),
+    ("monitoring_retention_time", "15 days", "is no time for Prometheus"),
+    ("monitoring_scrape_interval_seconds", 0, "is no whole number between 1 and 120"),
+    ("monitoring_smtp_host", "mail.example.org:", "is no name of a mail server"),
+    ("monitoring_user", "a:b", "is no name here"),
     ("host_journal_size", "1GB", "is no size for systemd; write a number with K, M, G or T, such as 1G"),
     ("host_swap_size", "lots", "is no size; write it as 1GB"),
     ("host_sysctls_extra", {"somaxconn": 1}, "is no kernel setting; write it like net.core.somaxconn"),
@@ -136,3 +154,9 @@ def test_every_wrong_variable_is_told() -> None:
 
 def test_both_ports_may_move() -> None:
     assert input_findings({"edge_http_port": 443, "edge_https_port": 8443}) == []
+
+
+def test_a_url_with_a_token_is_refused_without_being_told() -> None:
+    (finding,) = input_findings({"monitoring_alert_webhook_url": "chat.example.org/hooks/oophoh4Aeth8eeH"})
+    assert "oophoh4Aeth8eeH" not in str(finding)
+    assert "it is no URL; write one that begins with https://" in str(finding)

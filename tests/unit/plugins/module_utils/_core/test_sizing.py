@@ -16,6 +16,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.known_settin
     POSTGRES_PREFIXES,
     REDIS,
 )
+from ansible_collections.firstbell.stack.plugins.module_utils._core.plan import MONITORING_SERVICES
 from ansible_collections.firstbell.stack.plugins.module_utils._core.profiles import PROFILES
 from ansible_collections.firstbell.stack.plugins.module_utils._core.sizing import sizing
 from ansible_collections.firstbell.stack.plugins.module_utils._core.units import GB, MB
@@ -190,6 +191,18 @@ def test_every_service_reserves_no_more_than_its_limit(profile: str) -> None:
         assert 0 <= service["reservations"]["cpus"] <= service["limits"]["cpus"] <= HOSTS[profile][1]
         assert 0 < service["reservations"]["memory"] <= service["limits"]["memory"]
         assert service["limits"]["pids"] >= 128
+
+
+@pytest.mark.parametrize("profile", FIGURES)
+def test_the_monitoring_costs_a_quarter_of_a_cpu_and_its_memory_is_counted(profile: str) -> None:
+    services = plan(profile)["services"]
+    limits = [services[name]["limits"] for name in MONITORING_SERVICES]
+    assert round(sum(limit["cpus"] for limit in limits), 3) == 0.25  # S19
+    assert sum(limit["memory"] for limit in limits) == 320 * MB
+    without = plan(profile, monitoring=False)
+    assert set(services) - set(without["services"]) == set(MONITORING_SERVICES)
+    counted, left = plan(profile)["host_budget"], without["host_budget"]
+    assert counted["others_memory"] - left["others_memory"] == 320 * MB
 
 
 @pytest.mark.parametrize(
