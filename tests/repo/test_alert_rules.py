@@ -75,7 +75,9 @@ def test_few_alerts_wake_somebody() -> None:
 
 @pytest.mark.parametrize("topic", alerting.TOPICS)
 def test_commands_are_such_that_a_shell_takes_them(topic: str) -> None:
-    blocks = re.findall(r"^```bash\n(.*?)^```", (PAGES / f"{topic}.md").read_text(encoding="utf-8"), re.M | re.S)
+    blocks = re.findall(
+        r"^```bash\n(.*?)^```", (PAGES / f"{topic}.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
     assert blocks
     done = subprocess.run(["bash", "-n"], input="\n".join(blocks), capture_output=True, text=True, check=False)
     assert not done.stderr
