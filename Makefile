@@ -84,9 +84,10 @@ unit: ## tests without servers
 molecule: ## tests on virtual hosts; SCENARIO=edge for one
 	@$(MAKE) --no-print-directory test ARGS=molecule$(if $(SCENARIO),/$(SCENARIO))
 
-benchmark: setup-dev engine ## our modules for PostgreSQL against a loop of community.postgresql's; ARGS=pg_settings for one
+benchmark: setup-dev engine ## our modules for PostgreSQL against a loop of community.postgresql's, backups against gzip; ARGS=pg_settings for one
 	.venv/bin/python tests/benchmark/run.py $(ARGS)
 	$(if $(ARGS),,.venv/bin/python tests/benchmark/many_indexes.py)
+	$(if $(ARGS),,.venv/bin/python tests/benchmark/backup_compression.py)
 
 clean: ## remove the virtual hosts, our Docker engine, and everything generated but secrets
 	@if [ -e .venv/setup ]; then ansible-playbook $(SANDBOXES) playbooks/sandbox.yml -e sandbox_state=absent -e sandbox_purge=true; fi

@@ -6,6 +6,9 @@
 
 A stage is a command. Of pytest's the tests are counted, of every other the stage
 itself. A stage that ran no test has failed. The last line is the count.
+
+Stages on virtual hosts wait more than they work, so that several run at a time: what
+each printed is shown when it has ended, and kept in .cache/reports meanwhile.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -22,6 +26,12 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 REPORTS = ROOT / ".cache" / "reports"
+#: How many of the stages with servers run at a time.
+LANES = 2
+#: It makes what the other scenarios share, the images and the network, and so runs before them.
+FIRST_SCENARIO = "molecule/sandbox_host"
+#: The longest go first, so that no lane waits for them in the end.
+LONG = ("integration", "molecule/site_one_host")
 
 
 @dataclass(frozen=True)
@@ -76,9 +86,8 @@ def stages() -> dict[str, list[str]]:
     return found
 
 
-def run(name: str, command: list[str]) -> Count:
-    """Run one stage with its output shown, and count."""
-    print(f"\n=== {name}: {' '.join(command)}", flush=True)
+def run(name: str, command: list[str], *, shown: bool = True) -> Count:
+    """Run one stage and count; what it prints is shown at once, or when it has ended."""
     report = REPORTS / f"{name.replace('/', '-')}.xml"
     report.unlink(missing_ok=True)
     is_pytest = command[0] == "pytest"
@@ -91,12 +100,33 @@ def run(name: str, command: list[str]) -> Count:
         "ANSIBLE_FORCE_COLOR": "0",
         "NO_COLOR": "1",
     }
+    print(f"\n=== {name}: {' '.join(command)}", flush=True)
     started = time.monotonic()
-    status = subprocess.run(arguments, cwd=ROOT, env=environment, check=False).returncode
+    if shown:
+        status = subprocess.run(arguments, cwd=ROOT, env=environment, check=False).returncode
+    else:
+        log = report.with_suffix(".log")
+        with log.open("wb") as stream:
+            status = subprocess.run(
+                arguments, cwd=ROOT, env=environment, check=False, stdout=stream, stderr=subprocess.STDOUT
+            ).returncode
+        print(log.read_text(encoding="utf-8", errors="replace"), flush=True)
     count = pytest_count(report, status) if is_pytest else Count(passed=int(status == 0), failed=int(status != 0))
     verdict = "ok" if count.failed == 0 else "FAILED"
     print(f"=== {name}: {verdict}, {count.passed} passed, {time.monotonic() - started:.0f} s", flush=True)
     return count
+
+
+def run_all(wanted: dict[str, list[str]]) -> dict[str, Count]:
+    """Run the stages: those without servers and the first scenario one by one, the others in lanes."""
+    has_servers = {name for name in wanted if name.split("/")[0] in ("integration", "molecule")} - {FIRST_SCENARIO}
+    one_by_one = [name for name in wanted if len(has_servers) < 2 or name not in has_servers]
+    counts = {name: run(name, wanted[name]) for name in one_by_one}
+    in_lanes = sorted(wanted.keys() - counts.keys(), key=lambda name: (name not in LONG, name))
+    with ThreadPoolExecutor(LANES) as pool:
+        running = {pool.submit(run, name, wanted[name], shown=False): name for name in in_lanes}
+        counts.update({running[done]: done.result() for done in as_completed(running)})
+    return counts
 
 
 def main(arguments: list[str]) -> int:
@@ -109,7 +139,7 @@ def main(arguments: list[str]) -> int:
         print(f"no stage of that name; there are: {', '.join(available)}", file=sys.stderr)
         return 2
     REPORTS.mkdir(parents=True, exist_ok=True)
-    counts = {name: run(name, available[name]) for name in wanted}
+    counts = run_all({name: available[name] for name in wanted})
     total = sum(counts.values(), Count())
     failed = [name for name, count in counts.items() if count.failed]
     if failed:

@@ -48,6 +48,8 @@ unix_socket_directories = '{socket}'
 fsync = off
 shared_buffers = 32MB
 max_connections = 40
+timezone = 'UTC'
+log_timezone = 'UTC'
 """
 
 

@@ -95,7 +95,7 @@ class SiteHost:
         )
         output = " ".join((process.stdout + process.stderr).split())
         left_out = " ".join(f"-path {path} -prune -o" for path in LIVELY)
-        touched = self.shell(f"find {' '.join(WATCHED)} -xdev {left_out} -newer {MARKER} -print")
+        touched = self.shell(f"find {' '.join(WATCHED)} -ignore_readdir_race -xdev {left_out} -newer {MARKER} -print")
         return Outcome(process.returncode, output, touched)
 
 

@@ -18,7 +18,7 @@ from integration.files_stack import STACK, Stack, build_image
 
 pytestmark = pytest.mark.engine
 
-CONTAINER = f"{STACK}-backup-files"
+CONTAINER = f"{STACK}-backup-restic-files"
 
 
 @pytest.fixture(scope="module")

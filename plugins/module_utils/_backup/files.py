@@ -23,7 +23,7 @@ from .._core.errors import FirstbellError
 from .._core.file_backup import LOCAL, S3, FilesConfig
 from .._core.restic import Answer, ResticError, Snapshot
 from .._io import system
-from .host import Host
+from .host import SHARES, Host
 
 READ = ("DAC_READ_SEARCH",)
 WRITE = ("CHOWN", "DAC_OVERRIDE", "FOWNER")
@@ -100,7 +100,7 @@ class Files:
     def _once(self, repository: str, argv: Sequence[str], source: str = "") -> Answer:
         store = self.config.store if S3 in (repository, source) else None
         patience = store.patience if store else 86400.0
-        self.host.remove("files")
+        self.host.remove("restic")
         try:
             done = system.run(argv, check=False, timeout=patience)
         except system.CommandTimeoutError:
@@ -109,7 +109,7 @@ class Files:
             ) from None
         finally:
             # A client that was killed, or whose time was up, leaves its container behind.
-            self.host.remove("files")
+            self.host.remove("restic")
         return restic.parse(done.code, done.out, done.err)
 
     def location(self, repository: str) -> str:
@@ -141,11 +141,11 @@ class Files:
         if source:
             options += ["--from-repo", places[source], "--from-password-file", "/run/key"]
         return [
-            *("docker", "run", "--rm", "--name", self.host.container_name("files")),
+            *("docker", "run", "--rm", "--name", self.host.container_name("restic")),
             *("--hostname", hostname or self.config.host, "--network", network),
             *("--user", "0:0", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
             *(part for name in capabilities for part in ("--cap-add", name)),
-            *("--pids-limit", str(limits.pids), "--cpus", f"{limits.cpus:g}"),
+            *("--pids-limit", str(limits.pids), "--cpu-shares", str(SHARES), "--cpus", f"{limits.cpus:g}"),
             *("--memory", str(limits.memory), "--memory-swap", str(limits.memory)),
             *(
                 "--tmpfs",

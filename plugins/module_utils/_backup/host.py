@@ -17,6 +17,7 @@ from .._core.backup_config import Config, Limits
 from .._core.errors import FirstbellError
 from .._io import system
 
+LOCK = "lock"
 LOCK_PATIENCE = 3600.0
 _POLL = 1.0
 #: Of 1024 that a service has: where both want the CPU, the service gets it.
@@ -30,9 +31,10 @@ class Host:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        self._held: list[str] = []
 
     @contextlib.contextmanager
-    def lock(self, what: str, patience: float = LOCK_PATIENCE, name: str = "lock") -> Iterator[None]:
+    def lock(self, what: str, patience: float = LOCK_PATIENCE, name: str = LOCK) -> Iterator[None]:
         """Keep every other backup, drill and restore out; wait for one that is at work, but not for ever."""
         path = f"{self.config.backup}/{name}"
         deadline = time.monotonic() + patience
@@ -50,9 +52,11 @@ class Host:
             file.truncate(0)
             file.write(f"{what} (process {os.getpid()}, since {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC)\n")
             file.flush()
+            self._held.append(name)
             try:
                 yield
             finally:
+                self._held.pop()
                 file.truncate(0)
 
     def container(
@@ -105,7 +109,12 @@ class Host:
         system.run(["docker", "rm", "--force", "--volumes", self.container_name(name)], check=False)
 
     def container_name(self, name: str) -> str:
-        return f"{self.config.stack}-backup-{name}"
+        """Names only what nobody else uses meanwhile, so that one that is there is a dead command's.
+
+        That is what the lock that is held keeps others from, or without one this process.
+        """
+        whose = self._held[-1].partition(LOCK)[0].rstrip("/.") if self._held else str(os.getpid())
+        return f"{self.config.stack}-backup-{name}" + (f"-{whose}" if whose else "")
 
     def _argv(
         self,

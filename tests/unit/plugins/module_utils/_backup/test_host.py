@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,17 @@ def test_a_container_is_confined(tmp_path: Path) -> None:
 def test_a_record_is_json(tmp_path: Path) -> None:
     path = host(tmp_path).record("drill", {"success": True})
     assert json.loads(Path(path).read_text(encoding="utf-8")) == {"success": True}
+
+
+def test_commands_at_the_same_time_have_containers_of_different_names(tmp_path: Path) -> None:
+    one = host(tmp_path)
+    (tmp_path / "backup" / "files").mkdir()
+    unlocked = one.container_name("info")
+    assert unlocked == f"school-backup-info-{os.getpid()}"
+    with one.lock("backup"):
+        assert one.container_name("info") == "school-backup-info"
+        with one.lock("offsite", name="offsite.lock"):
+            assert one.container_name("info") == "school-backup-info-offsite"
+    with one.lock("files-check", name="files/lock"):
+        assert one.container_name("restic") == "school-backup-restic-files"
+    assert one.container_name("info") == unlocked
