@@ -70,8 +70,9 @@ def test_alerts_fire_when_they_should(topic: str, image: str, tmp_path: Path) ->
     write_rules(tmp_path, topic)
     by_interval: dict[str, list[dict[str, Any]]] = {}
     for name, both in alerting.cases(topic).items():
-        for kind, case in both.items():
-            by_interval.setdefault(case.get("every", "15s"), []).append(cases_of(name, case, fires=kind == "fires"))
+        for kind, found in both.items():
+            for case in found if isinstance(found, list) else [found]:
+                by_interval.setdefault(case.get("every", "15s"), []).append(cases_of(name, case, fires=kind == "fires"))
     assert by_interval
     files = []
     for interval, tests in by_interval.items():

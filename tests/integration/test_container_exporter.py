@@ -144,3 +144,10 @@ def test_it_costs_next_to_nothing_and_has_no_rights(exporter: Exporter) -> None:
     status = docker("exec", exporter.container, "bash", "-c", show)
     assert re.search(r"^Uid:\s+1001\s", status, re.MULTILINE)
     assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
+
+
+def test_a_health_check_that_reads_one_line_leaves_no_traceback(exporter: Exporter) -> None:
+    for _ in range(10):
+        docker("exec", exporter.container, "http-ok", "9102", "/healthz")
+    logged = subprocess.run(["docker", "logs", exporter.container], capture_output=True, text=True, check=True)
+    assert logged.stdout + logged.stderr == ""

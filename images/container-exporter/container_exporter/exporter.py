@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -160,10 +161,16 @@ def main() -> None:
         def log_message(self, *_: object) -> None:
             """One line every 15 seconds would tell nobody anything."""
 
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Whoever leaves before he has read everything, as a health check does, is no error."""
+            if not isinstance(sys.exc_info()[1], ConnectionError):
+                super().handle_error(request, client_address)
+
     threading.Thread(target=watch_for_ever, args=(watch, arguments.interval), daemon=True).start()
-    server = ThreadingHTTPServer(("", arguments.port), Answer)
-    server.daemon_threads = True
-    server.serve_forever()
+    Server(("", arguments.port), Answer).serve_forever()
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def _services(stack: str, networks: list[Mapping[str, Any]]) -> dict[str, Any]:
     found = {}
     for service in engine_api.call("GET", "/services"):
         spec = service["Spec"]
-        prefix, _, short = spec["Name"].partition("_")
+        prefix, _underscore, short = spec["Name"].partition("_")
         if prefix != stack:
             continue
         values = actual_values(spec, names)
