@@ -121,6 +121,7 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
             "roles": [
                 _role("postgres", superuser=True, without_password=True, scram=False),
                 _role("school_owner"),
+                _role("school_monitoring"),
                 _role("school_app", settings=["statement_timeout=30s", "lock_timeout=10s"]),
             ],
             "hba": [
@@ -302,10 +303,22 @@ def _outside() -> dict[str, Any]:
     }
 
 
+def _monitoring() -> dict[str, Any]:
+    return {
+        "up": [{"job": job, "instance": job, "up": True} for job in ("node", "postgres")],
+        "firing": [{"name": "Watchdog", "severity": "info", "about": ""}],
+        "rules": 87,
+        "written": 87,
+        "failures": 0,
+        "alertmanagers": 1,
+        "notifications_failed": 0,
+    }
+
+
 def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
     """What is seen and what is expected, fresh for each test."""
     plan: dict[str, Any] = sizing("small", "4GB", 2).as_dict()
-    seen = {"engine": _engine(plan), **_data(plan), **_host(), **_custody(), **_outside()}
+    seen = {"engine": _engine(plan), **_data(plan), "monitoring": _monitoring(), **_host(), **_custody(), **_outside()}
     expected = {
         "stack": "school",
         "first": True,
@@ -352,8 +365,10 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
             "timezone": "Etc/UTC",
         },
         "pgbouncer": {"settings": plan["pgbouncer"]["settings"], "database": "school"},
+        "monitoring": {"enabled": True, "receivers": True, "users": {}, "jobs": ["node", "postgres"]},
         "postgres": {
             "settings": plan["postgres"]["settings"],
+            "monitoring_role": "school_monitoring",
             "app_role": "school_app",
             "owner_role": "school_owner",
             "roles_extra": [],

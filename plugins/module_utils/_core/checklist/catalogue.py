@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from types import ModuleType
 
-from . import containers, custody, database, documents, edge, host, pool, services
+from . import containers, custody, database, documents, edge, host, monitoring, pool, services
 from .model import Check
 
 TOPICS = {
@@ -20,6 +20,7 @@ TOPICS = {
     "edge": "What visitors meet",
     "secrets": "Passwords and keys",
     "backups": "Backups and recovery",
+    "monitoring": "Monitoring and alerts",
     "host": "Host",
 }
 
@@ -32,7 +33,7 @@ def _checks(module: ModuleType) -> Iterator[Check]:
             yield from (one for one in value if isinstance(one, Check))
 
 
-_MODULES = (services, containers, database, pool, custody, documents, host, edge)
+_MODULES = (services, containers, database, pool, custody, documents, monitoring, host, edge)
 
 
 def _all() -> tuple[Check, ...]:

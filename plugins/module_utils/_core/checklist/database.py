@@ -183,7 +183,7 @@ def checksums(facts: Facts) -> Outcome:
     "S91 S99",
     "database",
     "Nobody can log into the database with a default password, a weak method or too many rights",
-    target="two roles with SCRAM verifiers and no rights of their own; the superuser has no password",
+    target="the stack's own roles, with SCRAM verifiers and no rights of their own; the superuser has no password",
     command=_sql("SELECT rolname, rolsuper, left(rolpassword, 14) FROM pg_authid WHERE rolcanlogin"),
     fix=f"DROP ROLE name, or ALTER ROLE name NOLOGIN, for what is not the stack's. {SITE}",
     needs="database",
@@ -191,6 +191,8 @@ def checksums(facts: Facts) -> Outcome:
 def database_roles(facts: Facts) -> Outcome:
     wanted = facts.expected["postgres"]
     own = {wanted["app_role"], wanted["owner_role"]}
+    if facts.expected["monitoring"]["enabled"]:
+        own.add(wanted["monitoring_role"])
     problems, lines = [], []
     found = {role["name"]: role for role in facts.seen["database"]["roles"]}
     for name, role in found.items():

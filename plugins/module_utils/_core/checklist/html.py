@@ -22,6 +22,7 @@ _MEANINGS = {
     "edge": "Visitors reach the site, encrypted and quickly, and nobody can flood it.",
     "secrets": "Passwords and keys are strong, and nobody can see them.",
     "backups": "What is lost can be brought back.",
+    "monitoring": "What goes wrong is seen, and somebody is told.",
     "host": "The machine has room, is up to date, and looks after itself.",
 }
 # Every colour has a contrast of 4.5 and more on what it stands on (WCAG 2.2, AA).

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from . import custody, data, engine, host
+from . import custody, data, engine, host, monitoring
 
 Gatherer = Callable[[Mapping[str, Any], Mapping[str, str]], Any]
 
@@ -32,6 +32,7 @@ GATHERERS: Mapping[str, Gatherer] = {
     "access": lambda _expected, _secrets: host.gather_access(),
     "updates": lambda _expected, _secrets: host.gather_updates(),
     "backups": lambda expected, _secrets: custody.gather_backups(expected["stack"]),
+    "monitoring": lambda expected, _secrets: monitoring.gather(expected["stack"], expected["monitoring"]),
     "visible": lambda _expected, secrets: custody.gather_visible(secrets),
 }
 

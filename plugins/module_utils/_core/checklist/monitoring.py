@@ -1,0 +1,112 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether everything is measured, judged, and somebody is told."""
+
+from __future__ import annotations
+
+from .model import Facts, Judge, Outcome, check, none_of, skipped, warned
+from .services import SITE
+
+_QUERY = (
+    'docker exec "$(docker ps -q -f name={stack}_prometheus)" promtool query instant '
+    "--http.config.file /etc/firstbell/web/client.yml http://localhost:9090/prometheus "
+)
+WATCHDOG = "Watchdog"
+
+
+def _where_it_runs(judge: Judge) -> Judge:
+    def judged(facts: Facts) -> Outcome:
+        if not facts.expected["monitoring"]["enabled"]:
+            return skipped("firstbell_monitoring is false")
+        return judge(facts)
+
+    return judged
+
+
+@check(
+    "monitoring-targets",
+    "S64 S67",
+    "monitoring",
+    "Everything that should be measured answers",
+    target="every target of Prometheus is up, and each job has one",
+    command=_QUERY + "up",
+    fix="Look at /prometheus/classic/targets why; docs/runbooks/monitoring.md. " + SITE,
+    needs="monitoring",
+)
+@_where_it_runs
+def targets(facts: Facts) -> Outcome:
+    up = facts.seen["monitoring"]["up"]
+    problems = [f"{one['job']} at {one['instance']} does not answer" for one in up if not one["up"]]
+    missing = sorted(set(facts.expected["monitoring"]["jobs"]) - {one["job"] for one in up})
+    problems += [f"nothing of the job {job} is measured" for job in missing]
+    lines = "\n".join(sorted(f"{one['job']} {one['instance']}: {'up' if one['up'] else 'down'}" for one in up))
+    return none_of(problems, f"{len(up)} targets up", lines)
+
+
+@check(
+    "alert-rules",
+    "S70 S71",
+    "monitoring",
+    "The rules of the alerts are loaded, and judged without an error",
+    target="as many rules as the file has, and no failed evaluation within an hour",
+    command=_QUERY + "'sum(prometheus_rule_group_rules)'",
+    fix=SITE,
+    needs="monitoring",
+)
+@_where_it_runs
+def rules(facts: Facts) -> Outcome:
+    seen = facts.seen["monitoring"]
+    problems = []
+    if seen["rules"] != seen["written"]:
+        problems.append(f"{seen['rules']} rules are loaded, and {seen['written']} are in the file")
+    if not seen["written"]:
+        problems.append("there is no rule")
+    if seen["failures"]:
+        problems.append(f"{seen['failures']} evaluations failed within an hour")
+    return none_of(problems, f"{seen['rules']} rules loaded")
+
+
+@check(
+    "alerts-arrive",
+    "S70 S71",
+    "monitoring",
+    "An alert finds its way, and somebody is told",
+    target="the heartbeat fires, Alertmanager takes it, no notification failed within an hour, and there is a receiver",
+    command=_QUERY + "'ALERTS{alertname=\"Watchdog\"}'",
+    fix="Set monitoring_smtp_host or monitoring_alert_webhook_url; docs/operations.md, monitoring and alerts. " + SITE,
+    needs="monitoring",
+)
+@_where_it_runs
+def alerts_arrive(facts: Facts) -> Outcome:
+    seen, wanted = facts.seen["monitoring"], facts.expected["monitoring"]
+    problems = []
+    if WATCHDOG not in {alert["name"] for alert in seen["firing"]}:
+        problems.append(f"{WATCHDOG}, which fires all the time, does not")
+    if not seen["alertmanagers"]:
+        problems.append("Prometheus knows no Alertmanager")
+    if seen["notifications_failed"]:
+        problems.append(f"{seen['notifications_failed']} notifications failed within an hour")
+    if problems or wanted["receivers"]:
+        return none_of(problems, "the heartbeat arrives, no notification failed")
+    return warned("nobody is told: there is neither a mail server nor a webhook")
+
+
+@check(
+    "alerts-firing",
+    "S70 S71",
+    "monitoring",
+    "Nothing is wrong that somebody has to be woken for",
+    target="no alert of severity page or warning fires",
+    command=_QUERY + "'ALERTS{alertstate=\"firing\"}'",
+    fix="Do what the alert's section of docs/runbooks says",
+    needs="monitoring",
+)
+@_where_it_runs
+def alerts_firing(facts: Facts) -> Outcome:
+    firing = [alert for alert in facts.seen["monitoring"]["firing"] if alert["severity"] in ("page", "warning")]
+    lines = "\n".join(f"{alert['severity']} {alert['name']}: {alert['about']}" for alert in firing)
+    pages = [alert["name"] for alert in firing if alert["severity"] == "page"]
+    if pages or not firing:
+        return none_of([f"{name} fires" for name in sorted(set(pages))], "none fires", lines)
+    return warned(", ".join(sorted({alert["name"] for alert in firing})) + " fires", lines)
