@@ -102,3 +102,17 @@ def test_every_stack_variable_in_use_is_documented() -> None:
     groups = {"firstbell_managers", "firstbell_database"}
     unknown = {name: str(path.relative_to(ROOT)) for name, path in used.items() if name not in known | groups}
     assert not unknown
+
+
+@pytest.mark.parametrize("role", ROLES, ids=role_id)
+def test_truths_are_made_of_what_is_typed(role: Path) -> None:
+    """``-e name=false`` is a text, which is true in an expression and refused as a condition."""
+    truths = "|".join(name for name, option in options_of(role).items() if option["type"] == "bool")
+    bare = re.compile(rf"\b(?:if|and|or|not|when:|that:) (?:{truths})\b(?! *[|]|=)")
+    offenders = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for path in [*role.glob("tasks/*.yml"), *role.glob("defaults/*.yml"), *role.glob("templates/**/*.j2")]
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if truths and (bare.search(line) or re.search(rf"^ *(?:{truths}) (?:and|or|else)\b", line))
+    ]
+    assert not offenders
