@@ -8,6 +8,7 @@ another name. Which id is which task stands in a file that the host writes (cont
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import threading
@@ -126,11 +127,11 @@ def _of_listing(listing: dict[str, Any]) -> Iterator[Metric]:
 
 def watch_for_ever(watch: Watch, interval: float) -> None:
     """Look several times a second, so that most counts are seen before their container vanishes."""
-    while True:
-        watch.find(time.time())
-        for _ in range(4):
-            watch.look()
-            time.sleep(interval)
+    for turn in itertools.count():
+        if turn % 4 == 0:
+            watch.find(time.time())
+        watch.look()
+        time.sleep(interval)
 
 
 def main() -> None:
