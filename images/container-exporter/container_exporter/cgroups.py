@@ -94,7 +94,7 @@ def file_of(root: Path, layout: Layout, group: str, content: str) -> Path:
     """The file that holds a content of a group."""
     path = layout.files[content]
     if layout.version == 1:
-        controller, _, name = path.partition("/")
+        controller, name = path.split("/", 1)
         return root / controller / group / name
     return root / group / path
 
@@ -159,9 +159,5 @@ def _working_set(usage: int, inactive_file: int) -> int:
 
 def _table(text: str) -> dict[str, int]:
     """The lines "name number" of a file."""
-    found = {}
-    for line in text.splitlines():
-        name, _, value = line.partition(" ")
-        if value.isdigit():
-            found[name] = int(value)
-    return found
+    pairs = (line.partition(" ")[::2] for line in text.splitlines())
+    return {name: int(value) for name, value in pairs if value.isdigit()}

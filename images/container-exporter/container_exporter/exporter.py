@@ -8,6 +8,7 @@ another name. Which id is which task stands in a file that the host writes (cont
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import threading
@@ -76,19 +77,18 @@ class Containers(Collector):
                 key = (task["name"], task["service"])
                 newest[key] = max(newest.get(key, (0.0, "")), (float(task["created"]), group))
         readings = {
-            key: (created, cgroups.read(self.watch.root, self.watch.layout, group))
-            for key, (created, group) in newest.items()
+            key: cgroups.read(self.watch.root, self.watch.layout, group) for key, (created, group) in newest.items()
         }
         for name, (field, text) in {**COUNTERS, **GAUGES}.items():
             kind = CounterMetricFamily if name in COUNTERS else GaugeMetricFamily
             metric = kind(name, text, labels=LABELS)
-            for key, (_, reading) in readings.items():
+            for key, reading in readings.items():
                 if reading and (name not in LIMITED or reading.cpu_quota):
                     metric.add_metric(key, getattr(reading, field))
             yield metric
         started = GaugeMetricFamily("container_start_time_seconds", "When it was made", labels=LABELS)
-        for key, (created, _) in readings.items():
-            started.add_metric(key, created)
+        for key, newer in newest.items():
+            started.add_metric(key, newer[0])
         yield started
 
     def _of_kills(self, listing: dict[str, Any]) -> Metric:
@@ -127,11 +127,11 @@ def _of_listing(listing: dict[str, Any]) -> Iterator[Metric]:
 
 def watch_for_ever(watch: Watch, interval: float) -> None:
     """Look several times a second, so that most counts are seen before their container vanishes."""
-    while True:
-        watch.find(time.time())
-        for _ in range(4):
-            watch.look()
-            time.sleep(interval)
+    for turn in itertools.count():
+        if turn % 4 == 0:
+            watch.find(time.time())
+        watch.look()
+        time.sleep(interval)
 
 
 def main() -> None:
@@ -158,7 +158,7 @@ def main() -> None:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, *arguments: object) -> None:
             """One line every 15 seconds would tell nobody anything."""
 
     class Server(ThreadingHTTPServer):

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from .errors import InputError, PlanError
 from .names import did_you_mean
 from .nearest import nearest, refusal
-from .overrides import count, normalise, number_of_cpus, truth
+from .overrides import count, normalise, number_of_cpus
 from .plan import Plan
 from .planner import Request, build, largest_fitting
 from .profiles import CHOICES
@@ -87,9 +87,19 @@ def _request(
         replicas=tasks,
         overrides=given,
         hosts=count(hosts, "hosts", 1, 1000),
-        monitoring=truth(monitoring, "monitoring"),
-        autoscaling=truth(autoscaling, "autoscaling"),
+        monitoring=_switch(monitoring, "monitoring"),
+        autoscaling=_switch(autoscaling, "autoscaling"),
     )
+
+
+def _switch(value: object, path: str) -> bool:
+    """A truth, also as the text that ``-e`` makes of it."""
+    said = str(value).lower()
+    if said in ("true", "yes", "on", "1"):
+        return True
+    if said in ("false", "no", "off", "0"):
+        return False
+    raise InputError(f"{path}: {shown(value)} is neither true nor false")
 
 
 def _refuse_two_replicas(replicas: int | None, overrides: Mapping[str, object]) -> None:

@@ -343,3 +343,15 @@ def test_arguments_that_mean_nothing(arguments: dict[str, Any], message: str) ->
 
 def test_numbers_may_come_as_text() -> None:
     assert plan("medium", cpus="4", replicas="2") == plan("medium", cpus=4, replicas=2)
+
+
+@pytest.mark.parametrize(
+    ("given", "there"), [(True, True), ("true", True), ("no", False), ("False", False), (0, False)]
+)
+def test_the_monitoring_is_switched_as_ansible_does(given: object, there: bool) -> None:
+    assert ("prometheus" in plan("small", monitoring=given)["services"]) is there
+
+
+def test_a_switch_that_says_neither_is_refused() -> None:
+    with pytest.raises(InputError, match="monitoring: 'perhaps' is neither true nor false"):
+        plan("small", monitoring="perhaps")
