@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._core.app_source import source_findings
@@ -47,6 +48,8 @@ PLAN = {
     "autoscaling": "firstbell_autoscaling",
 }
 """The arguments of the plan, and the variables that give them."""
+SWITCHES = {"firstbell_autoscaling"}
+"""Those that are true or false, also when they were typed with -e and are texts."""
 ARGUMENT = re.compile(rf"(?m)^( *)({'|'.join(PLAN)})(?=[.:])")
 """An argument where a line of the plan's message speaks of it."""
 
@@ -148,7 +151,8 @@ class ActionModule(ActionBase):
     @staticmethod
     def _plan_findings(values: Mapping[str, Any]) -> list[Finding]:
         try:
-            sizing(**{argument: values[name] for argument, name in PLAN.items() if name in values})
+            given = {name: boolean(value) if name in SWITCHES else value for name, value in values.items()}
+            sizing(**{argument: given[name] for argument, name in PLAN.items() if name in given})
         except FirstbellError as error:
             said = re.sub(ARGUMENT, lambda found: found[1] + PLAN[found[2]], str(error))
             name, _colon, problem = said.partition(": ")

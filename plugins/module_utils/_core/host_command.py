@@ -87,9 +87,12 @@ def check_name(name: str) -> str:
 def plan(wanted: Mapping[str, File], found: Mapping[str, tuple[str, int]]) -> list[File]:
     """The files to write and to remove, the package before the program that needs it.
 
-    ``found`` maps the path of each file that is there to its content and mode.
+    ``found`` maps the path of each file that is there to its content and mode. The program is written
+    whenever anything is: its time of change is that of all, and Python's cache is none of them.
     """
     writes = [file for path, file in wanted.items() if found.get(path) != (file.content, file.mode)]
+    if writes:
+        writes += [file for file in wanted.values() if file.mode & 0o111 and file not in writes]
     removals = [File(path, None, 0) for path in found if path not in wanted]
     return sorted(writes, key=lambda file: (file.mode & 0o111, file.path)) + sorted(
         removals, key=lambda file: file.path

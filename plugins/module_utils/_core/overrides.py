@@ -62,7 +62,7 @@ def _duration(value: object, path: str) -> str:
     return format_duration(seconds)
 
 
-def _truth(value: object, path: str) -> bool:
+def truth(value: object, path: str) -> bool:
     if not isinstance(value, bool):
         raise InputError(f"{path}: {shown(value)} is neither true nor false")
     return value
@@ -219,7 +219,7 @@ _ROOT: Mapping[str, _Check] = {
         }
     ),
     "health": _group({"app": _HEALTH, "postgres": _HEALTH}),
-    "edge": _group({"sticky": _truth}),
+    "edge": _group({"sticky": truth}),
 }
 
 

@@ -91,6 +91,17 @@ def test_a_good_inventory_passes(action: Action) -> None:
     assert told(action) == []
 
 
+@pytest.mark.parametrize("typed", ["true", "no", "1", True])
+def test_a_switch_that_was_typed_is_one(action: Action, typed: object) -> None:
+    assert told(action, firstbell_autoscaling=typed) == []
+
+
+def test_a_calendar_is_told_with_everything_else(action: Action) -> None:
+    findings = told(action, autoscaler_weekdays={"sonday": 0.5}, firstbell_domain="*.school.example")
+    assert len(findings) == 2
+    assert "autoscaler_weekdays: nothing is called 'sonday'; did you mean sunday?" in " ".join(findings)
+
+
 @pytest.mark.parametrize(
     ("variables", "words"),
     [

@@ -65,5 +65,7 @@ def test_the_package_comes_before_the_program_and_leftovers_go() -> None:
         ("/b", "program"),
         ("/l/old", None),
     ]
+    program = {**found, "/b": ("program", 0o755)}
+    assert [change.path for change in plan(wanted, program)] == ["/l/x", "/b", "/l/old"]
     assert plan(wanted, {path: (file.content or "", file.mode) for path, file in wanted.items()}) == []
     assert [change.path for change in plan({}, found)] == ["/l/old", "/l/x", "/l/y"]
