@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from .errors import InputError, PlanError
 from .names import did_you_mean
 from .nearest import nearest, refusal
-from .overrides import count, normalise, number_of_cpus, truth
+from .overrides import count, normalise, number_of_cpus
 from .plan import Plan
 from .planner import Request, build, largest_fitting
 from .profiles import CHOICES
