@@ -330,7 +330,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("security-updates", _seen("updates", listed=NOW - 9 * DAY), "9 days old"),
     ("security-updates", _seen("updates", security=["openssl"]), "1 security updates wait: openssl"),
     ("security-updates", _seen("updates", reboot=True), "waits for a reboot"),
-    ("monitoring-targets", _seen("monitoring", "up", 0, up=False), "node at node does not answer"),
+    ("monitoring-targets", _seen("monitoring", "up", 0, up=False), "node at node has not answered"),
     ("monitoring-targets", _seen("monitoring", up=[]), "nothing of the job node is measured"),
     ("alert-rules", _seen("monitoring", rules=80), "80 rules are loaded, and 87 are in the file"),
     ("alert-rules", _seen("monitoring", rules=0, written=0), "there is no rule"),

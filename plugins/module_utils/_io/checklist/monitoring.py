@@ -40,14 +40,14 @@ def gather(stack: str, expected: Mapping[str, Any]) -> dict[str, Any]:
                 "instance": series["metric"].get("instance", ""),
                 "up": series["value"][1] == "1",
             }
-            for series in ask("up")
+            for series in ask("max_over_time(up[1m])")
         ],
         "firing": [_alert(series["metric"]) for series in ask('ALERTS{alertstate="firing"}')],
         "rules": number("prometheus_rule_group_rules"),
         "written": len(re.findall(r"(?m)^\s*(?:- )?(?:alert|record):", written)),
-        "failures": number("increase(prometheus_rule_evaluation_failures_total[1h])"),
+        "failures": number("increase(prometheus_rule_evaluation_failures_total[10m])"),
         "alertmanagers": number("prometheus_notifications_alertmanagers_discovered"),
-        "notifications_failed": number("increase(alertmanager_notifications_failed_total[1h])"),
+        "notifications_failed": number("increase(alertmanager_notifications_failed_total[10m])"),
     }
 
 
