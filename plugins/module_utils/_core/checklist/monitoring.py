@@ -72,7 +72,7 @@ def rules(facts: Facts) -> Outcome:
     "S70 S71",
     "monitoring",
     "An alert finds its way, and somebody is told",
-    target="the heartbeat fires, Alertmanager takes it, no notification failed within ten minutes, and there is a receiver",
+    target="the heartbeat fires, Alertmanager takes it, no notification failed in ten minutes, there is a receiver",
     command=_QUERY + "'ALERTS{alertname=\"Watchdog\"}'",
     fix="Set monitoring_smtp_host or monitoring_alert_webhook_url; docs/operations.md, monitoring and alerts. " + SITE,
     needs="monitoring",
