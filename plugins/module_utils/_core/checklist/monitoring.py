@@ -26,7 +26,7 @@ def _where_it_runs(judge: Judge) -> Judge:
 
 @check(
     "monitoring-targets",
-    "S64 S67",
+    "S14 S64 S67 S103",
     "monitoring",
     "Everything that should be measured answers",
     target="every target of Prometheus answered within a minute, and each job has one",
@@ -69,7 +69,7 @@ def rules(facts: Facts) -> Outcome:
 
 @check(
     "alerts-arrive",
-    "S70 S71",
+    "S70 S71 S103",
     "monitoring",
     "An alert finds its way, and somebody is told",
     target="the heartbeat fires, Alertmanager takes it, no notification failed in ten minutes, there is a receiver",
