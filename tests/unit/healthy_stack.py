@@ -24,7 +24,7 @@ NETWORKS = {
 }
 DAEMON = {"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}, "no-new-privileges": True}
 RULES = [{"port": 22, "source": "any"}, {"port": 80}, {"port": 443}, {"port": 2377, "source": "peers"}]
-TIMERS = ["school-backup-check.timer", "firstbell-image-cleanup.timer"]
+TIMERS = ["school-backup-incr.timer", "firstbell-image-cleanup.timer"]
 
 
 def _engine(plan: dict[str, Any]) -> dict[str, Any]:

@@ -73,6 +73,17 @@ def test_another_host_need_not_have_containers(name: str) -> None:
     assert outcome(name, other).verdict == PASS
 
 
+@pytest.mark.parametrize("name", ["failed-units", "timers"])
+def test_the_check_that_is_made_anew_may_have_failed_before(name: str) -> None:
+    def failed_once(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+        unit = "school-backup-check.service"
+        seen["host"]["failed_units"] = [f"{unit} loaded failed failed"]
+        seen["units"]["school-backup-incr.timer"]["Triggers"] = unit
+        seen["units"][unit] = {"Result": "exit-code"}
+
+    assert outcome(name, failed_once).verdict == PASS
+
+
 def test_without_the_edge_its_services_are_not_missed() -> None:
     def without(seen: dict[str, Any], expected: dict[str, Any]) -> None:
         no_edge(seen, expected)
