@@ -7,7 +7,7 @@
 A stage is a command. Of pytest's the tests are counted, of every other the stage
 itself. A stage that ran no test has failed. The last line is the count.
 
-Stages on virtual hosts wait more than they work, so that several run at a time: what
+Stages on virtual hosts wait more than they work, so that two stages run at a time: what
 each printed is shown when it has ended, and kept in .cache/reports meanwhile.
 """
 
@@ -26,8 +26,9 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 REPORTS = ROOT / ".cache" / "reports"
-#: How many of the stages with servers run at a time.
+#: How many stages run at a time after these.
 LANES = 2
+QUICK = ("lint/ruff", "lint/format", "lint/mypy", "lint/yamllint", "unit", "lint/changelog")
 #: It makes what the other scenarios share, the images and the network, and so runs before them.
 FIRST_SCENARIO = "molecule/sandbox_host"
 #: The longest go first, so that no lane waits for them in the end.
@@ -118,9 +119,8 @@ def run(name: str, command: list[str], *, shown: bool = True) -> Count:
 
 
 def run_all(wanted: dict[str, list[str]]) -> dict[str, Count]:
-    """Run the stages: those without servers and the first scenario one by one, the others in lanes."""
-    has_servers = {name for name in wanted if name.split("/")[0] in ("integration", "molecule")} - {FIRST_SCENARIO}
-    one_by_one = [name for name in wanted if len(has_servers) < 2 or name not in has_servers]
+    """Run the quick stages and the first scenario one by one, the others in lanes."""
+    one_by_one = [name for name in wanted if len(wanted) == 1 or name in QUICK or name == FIRST_SCENARIO]
     counts = {name: run(name, wanted[name]) for name in one_by_one}
     in_lanes = sorted(wanted.keys() - counts.keys(), key=lambda name: (name not in LONG, name))
     with ThreadPoolExecutor(LANES) as pool:
