@@ -29,15 +29,15 @@ def _where_it_runs(judge: Judge) -> Judge:
     "S14 S64 S67 S103",
     "monitoring",
     "Everything that should be measured answers",
-    target="every target of Prometheus answered within a minute, and each job has one",
-    command=_QUERY + "'max_over_time(up[1m])'",
+    target="every target of Prometheus answered within two minutes, and each job has one",
+    command=_QUERY + "'max_over_time(up[2m]) and up'",
     fix="Look at /prometheus/classic/targets why; docs/runbooks/monitoring.md. " + SITE,
     needs="monitoring",
 )
 @_where_it_runs
 def targets(facts: Facts) -> Outcome:
     up = facts.seen["monitoring"]["up"]
-    problems = [f"{one['job']} at {one['instance']} has not answered for a minute" for one in up if not one["up"]]
+    problems = [f"{one['job']} at {one['instance']} has not answered for two minutes" for one in up if not one["up"]]
     missing = sorted(set(facts.expected["monitoring"]["jobs"]) - {one["job"] for one in up})
     problems += [f"nothing of the job {job} is measured" for job in missing]
     lines = "\n".join(sorted(f"{one['job']} {one['instance']}: {'up' if one['up'] else 'down'}" for one in up))

@@ -14,6 +14,8 @@ from .. import system
 from .data import container_of
 
 _CLIENT = "/etc/firstbell/web/client.yml"
+#: Of the targets that there are now; a replica that was replaced is one for some seconds more.
+_ANSWERED = "max_over_time(up[2m]) and up"
 _ABOUT = ("instance", "host", "name", "device", "route", "job")
 
 
@@ -40,7 +42,7 @@ def gather(stack: str, expected: Mapping[str, Any]) -> dict[str, Any]:
                 "instance": series["metric"].get("instance", ""),
                 "up": series["value"][1] == "1",
             }
-            for series in ask("max_over_time(up[1m])")
+            for series in ask(_ANSWERED)
         ],
         "firing": [_alert(series["metric"]) for series in ask('ALERTS{alertstate="firing"}')],
         "rules": number("prometheus_rule_group_rules"),
