@@ -19,7 +19,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_VAULT_PASSWORD_FILE := $(CURDIR)/.vault_password
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev secrets sandbox sandbox-remove site deploy rollback simulate check verify demo test engine lint unit molecule benchmark clean
+.PHONY: help setup setup-dev secrets sandbox sandbox-remove site deploy rollback simulate drill check verify verify-full maintain diagnose load-test setup-load demo test engine lint unit molecule benchmark clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ setup: .venv/setup .vault_password ## make the virtual environment for Ansible
 	@for item in galaxy.yml images meta playbooks plugins roles; do ln -sfn ../../../../$$item $(COLLECTION)/$$item; done
 
 setup-dev: setup .venv/setup-dev ## the same with everything the tests need
+
+setup-load: setup .venv/setup-load ## the same with what load tests need
+
+.venv/setup-load: .venv/setup requirements-load.txt
+	.venv/bin/pip install --quiet --requirement requirements-load.txt
+	@touch $@
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo 'Python 3.11 or newer with its venv module is needed: sudo apt-get install python3-venv' >&2; exit 1; }
@@ -66,11 +72,26 @@ rollback: setup ## go back to the version before
 simulate: setup ## replay school weeks through the scaling calendar; asks no host
 	$(PLAYBOOK) playbooks/simulate.yml
 
+drill: setup ## rehearse a restore; ARGS="--tags rollout" for roll-outs under load
+	$(PLAYBOOK) playbooks/drill.yml
+
 check: setup ## show what `make site` would change
 	$(PLAYBOOK) playbooks/site.yml --check --diff
 
 verify: setup ## go through the checklist on the running stack; ONLY=S31,S107 for some rows
 	$(PLAYBOOK) playbooks/verify.yml $(if $(ONLY),-e verify_only=$(ONLY))
+
+verify-full: setup ## the same after all rehearsals and a load test; a real site: ARGS="-e verify_confirm=STACK"
+	$(PLAYBOOK) playbooks/verify.yml -e verify_profile=full
+
+maintain: setup ## the reports of the day, the week and the month; ARGS="--tags daily" for one
+	$(PLAYBOOK) playbooks/maintain.yml
+
+diagnose: setup ## why is it slow, full or out of connections? changes nothing
+	$(PLAYBOOK) playbooks/diagnose.yml
+
+load-test: setup-load ## load the stack as its users do; ARGS="-e load_test_mode=capacity" finds out how many it carries
+	$(PLAYBOOK) playbooks/load_test.yml
 
 demo: ## everything: from a fresh machine to a served app on a virtual host
 	@$(MAKE) --no-print-directory secrets sandbox site
@@ -92,10 +113,12 @@ unit: ## tests without servers
 molecule: ## tests on virtual hosts; SCENARIO=edge for one
 	@$(MAKE) --no-print-directory test ARGS=molecule$(if $(SCENARIO),/$(SCENARIO))
 
-benchmark: setup-dev engine ## our modules for PostgreSQL against a loop of community.postgresql's, backups against gzip; ARGS=pg_settings for one
-	.venv/bin/python tests/benchmark/run.py $(ARGS)
+benchmark: setup-dev engine ## claims (docs/benchmarks.md), modules for PostgreSQL, backups; ARGS=claims, ARGS=backup_impact or ARGS=pg_settings for one
+	$(if $(filter-out claims backup_impact,$(or $(ARGS),all)),.venv/bin/python tests/benchmark/run.py $(ARGS))
 	$(if $(ARGS),,.venv/bin/python tests/benchmark/many_indexes.py)
 	$(if $(ARGS),,.venv/bin/python tests/benchmark/backup_compression.py)
+	$(if $(filter claims all,$(or $(ARGS),all)),ansible-playbook -i inventories/sandbox playbooks/benchmark.yml)
+	$(if $(filter backup_impact all,$(or $(ARGS),all)),.venv/bin/python tests/benchmark/backup_impact.py --inventory $(INVENTORY))
 
 clean: ## remove the virtual hosts, our Docker engine, and everything generated but secrets
 	@if [ -e .venv/setup ]; then ansible-playbook $(SANDBOXES) playbooks/sandbox.yml -e sandbox_state=absent -e sandbox_purge=true; fi

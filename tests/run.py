@@ -7,7 +7,7 @@
 A stage is a command. Of pytest's the tests are counted, of every other the stage
 itself. A stage that ran no test has failed. The last line is the count.
 
-Stages on virtual hosts wait more than they work, so that two stages run at a time: what
+Stages on virtual hosts wait more than they work, so that three stages run at a time: what
 each printed is shown when it has ended, and kept in .cache/reports meanwhile.
 """
 
@@ -27,10 +27,13 @@ ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 REPORTS = ROOT / ".cache" / "reports"
 #: How many stages run at a time after these.
-LANES = 2
-QUICK = ("lint/ruff", "lint/format", "lint/mypy", "lint/yamllint", "unit", "lint/changelog")
+LANES = 3
+QUICK = ("lint/ruff", "lint/format", "lint/mypy", "lint/yamllint", "lint/changelog")
 #: It makes what the other scenarios share, the images and the network, and so runs before them.
 FIRST_SCENARIO = "molecule/sandbox_host"
+#: Where Ansible says that a task failed, and how many lines are shown before that and after it.
+TASK_FAILED = re.compile(r"(fatal|failed): \[")
+BEFORE, AFTER = 4, 40
 #: The longest go first, so that no lane waits for them in the end.
 LONG = ("integration", "molecule/site_one_host")
 
@@ -87,10 +90,16 @@ def stages() -> dict[str, list[str]]:
     return found
 
 
+def kept(name: str, kind: str) -> Path:
+    """The file that keeps what a stage told: "xml" for pytest's report, "log" for what it printed."""
+    return REPORTS / f"{name.replace('/', '-')}.{kind}"
+
+
 def run(name: str, command: list[str], *, shown: bool = True) -> Count:
     """Run one stage and count; what it prints is shown at once, or when it has ended."""
-    report = REPORTS / f"{name.replace('/', '-')}.xml"
+    report, log = kept(name, "xml"), kept(name, "log")
     report.unlink(missing_ok=True)
+    log.unlink(missing_ok=True)
     is_pytest = command[0] == "pytest"
     arguments = [*command, f"--junitxml={report}"] if is_pytest else command
     environment = {
@@ -106,7 +115,6 @@ def run(name: str, command: list[str], *, shown: bool = True) -> Count:
     if shown:
         status = subprocess.run(arguments, cwd=ROOT, env=environment, check=False).returncode
     else:
-        log = report.with_suffix(".log")
         with log.open("wb") as stream:
             status = subprocess.run(
                 arguments, cwd=ROOT, env=environment, check=False, stdout=stream, stderr=subprocess.STDOUT
@@ -129,6 +137,16 @@ def run_all(wanted: dict[str, list[str]]) -> dict[str, Count]:
     return counts
 
 
+def excerpt(log: Path) -> str:
+    """Where it failed: around the last task that did, or else the end."""
+    if not log.exists():
+        return "see above"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    places = [number for number, line in enumerate(lines) if TASK_FAILED.match(line)]
+    start = max(0, places[-1] - BEFORE) if places else -AFTER
+    return "\n".join(line[:2000] for line in lines[start:][: BEFORE + AFTER])
+
+
 def main(arguments: list[str]) -> int:
     """Run the wanted stages, all of them by default, and print the count."""
     available = stages()
@@ -142,6 +160,8 @@ def main(arguments: list[str]) -> int:
     counts = run_all({name: available[name] for name in wanted})
     total = sum(counts.values(), Count())
     failed = [name for name, count in counts.items() if count.failed]
+    for name in failed:
+        print(f"\n=== {name} failed here:\n{excerpt(kept(name, 'log'))}")
     if failed:
         print(f"\nfailed stages: {', '.join(failed)}")
     print(f"\n{total.passed} passed, {total.failed} failed, {total.skipped} skipped")

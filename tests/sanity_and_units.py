@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
     # Outside of the checkout: ansible-test would ask git, which ignores the copy.
     with tempfile.TemporaryDirectory() as work:
         copy = Path(work) / "ansible_collections" / "firstbell" / "stack"
-        copy_collection(copy, ("tests/unit", "docs/recovery") if "units" in arguments else ())
+        copy_collection(copy, ("tests/unit", "docs/recovery", "docs/runbooks") if "units" in arguments else ())
         return subprocess.run(command, cwd=copy, env=environment, check=False).returncode
 
 

@@ -81,6 +81,7 @@ class ActionModule(ActionBase):
                 *({"time": one["time"], "counts": one["counts"]} for one in former),
                 {"time": "", "counts": report.counts(results)},
             ],
+            "measures": report.measures(args["looked"]),
             "results": list(report.worst_first(results)),
         }
 

@@ -39,6 +39,10 @@ options:
     description: Number of replicas to compare with.
     type: int
     default: 3
+  cpus:
+    description: CPUs of the hosts, which replicas, database and edge share. V(0) gives each replica one of its own.
+    type: float
+    default: 0
   text_path:
     description: Where the figures are written.
     type: path
@@ -98,6 +102,7 @@ def work(params: Mapping[str, Any], context: _shell.Context) -> dict[str, Any]:
         course=course,
         course_name=params["recorded"] or "",
         fixed=params["fixed"],
+        cpus=params["cpus"],
     )
     wanted = {params["text_path"]: text, params["picture_path"]: picture}
     before = {path: system.read_text(path) for path in wanted}
@@ -120,6 +125,7 @@ def main() -> None:
                 "users": {"type": "float", "default": 600},
                 "recorded": {"type": "path"},
                 "fixed": {"type": "int", "default": 3},
+                "cpus": {"type": "float", "default": 0},
                 "text_path": {"type": "path", "required": True},
                 "picture_path": {"type": "path", "required": True},
             },

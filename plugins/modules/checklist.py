@@ -33,6 +33,10 @@ options:
     description: The secrets by name, to look for them where they must not be seen, and to keep them out of the results.
     type: dict
     default: {}
+  secret_files:
+    description: What files that hold secrets are to say, by path. They are compared here, and nothing of them is told.
+    type: dict
+    default: {}
   host:
     description: Name of the host in the results.
     type: str
@@ -106,6 +110,7 @@ from ..module_utils._core.checklist.catalogue import CHECKS
 from ..module_utils._core.checklist.custody import secret_findings
 from ..module_utils._core.checklist.model import Facts, parse_selection, run
 from ..module_utils._io import system
+from ..module_utils._io.checklist import certificates
 from ..module_utils._io.checklist.gather import gather
 
 
@@ -121,7 +126,8 @@ def work(params: dict[str, Any], _context: _shell.Context) -> dict[str, Any]:
         "secret_count": len(secrets),
     }
     start = time.monotonic()
-    facts, errors = gather((name for one in chosen for name in one.needs), expected, secrets)
+    names = (name for one in chosen for name in one.needs)
+    facts, errors = gather(names, {**expected, "secret_files": params["secret_files"]}, secrets)
     results = run(chosen, Facts(facts, expected), errors, params["host"], secrets.values())
     return {
         "changed": False,
@@ -130,7 +136,9 @@ def work(params: dict[str, Any], _context: _shell.Context) -> dict[str, Any]:
             "now": time.time(),
             "seconds": round(time.monotonic() - start, 3),
             "listeners": facts.get("host", {}).get("listeners", []),
+            "measures": facts.get("records", {}),
             "authority": system.read_text(f"/opt/{params['stack']}/pki/ca.crt") or "",
+            "certificate": certificates.of_site(params["stack"]),
         },
     }
 
@@ -142,6 +150,7 @@ def main() -> None:
                 "stack": {"type": "str", "required": True},
                 "expected": {"type": "dict", "required": True},
                 "secrets": {"type": "dict", "default": {}, "no_log": True},
+                "secret_files": {"type": "dict", "default": {}, "no_log": True},
                 "host": {"type": "str", "required": True},
                 "first": {"type": "bool", "default": True},
                 "only": {"type": "list", "elements": "str", "default": []},

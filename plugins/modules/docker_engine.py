@@ -14,6 +14,7 @@ description:
   - Options that the engine reads again on a signal are reloaded. Everything else needs a restart, which stops all
     containers of the host for some seconds; it happens only when such an option differs.
   - Whether the engine runs with the file is told from its start, so that a run that was interrupted is mended.
+  - The units that start it with the host are enabled again where somebody has disabled or masked them.
   - Returns when the engine answers and is back in its swarm.
 author:
   - firstbell contributors (@firstbell)
@@ -48,7 +49,7 @@ version:
   returned: success
   sample: 26.1.5+dfsg1
 changes:
-  description: What was done, or would be in check mode. Of V(write), V(start), V(reload), V(restart).
+  description: What was done, or would be in check mode. Of V(enable), V(write), V(start), V(reload), V(restart).
   type: list
   elements: str
   returned: success
@@ -74,6 +75,9 @@ def work(params: Mapping[str, Any], context: _shell.Context) -> dict[str, Any]:
     engine_daemon.validate(config, content)
     found = engine_daemon.find()
     plan = engine_config.plan(config, found)
+    disabled = engine_daemon.not_at_boot()
+    if disabled and not context.check_mode:
+        engine_daemon.start_at_boot(disabled)
     if plan.changes and not context.check_mode:
         engine_daemon.apply(plan, content)
     version = ""
@@ -81,8 +85,8 @@ def work(params: Mapping[str, Any], context: _shell.Context) -> dict[str, Any]:
         version = engine_api.call("GET", "/version")["Version"]
         engine_config.check_version(version)
     return {
-        "changed": bool(plan.changes),
-        "changes": list(plan.changes),
+        "changed": bool(plan.changes or disabled),
+        "changes": [*(["enable"] if disabled else []), *plan.changes],
         "differing": list(plan.differing),
         "version": version,
         "diff": {

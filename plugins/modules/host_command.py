@@ -10,8 +10,8 @@ module: host_command
 short_description: Install one of the collection's commands on a host
 version_added: 1.0.0
 description:
-  - Writes the Python files that the command is made of, the same that the collection's modules use, and a program that
-    starts them. Timers of the host run it without a controller.
+  - Writes the Python files that the command is made of, the same that the collection's modules use, a program that
+    starts them, and what it is to know of the stack. Timers of the host run it without a controller.
   - What is written is what this module itself imports for that command, so nothing is missing and nothing is left over.
 author:
   - firstbell contributors (@firstbell)
@@ -21,16 +21,21 @@ options:
     type: str
     required: true
   program:
-    description: What the command does, make and restore backups or look after the autoscaler.
+    description:
+      - What the command does, make and restore backups, look after the autoscaler, do the work of the night, rehearse
+        the alerts, open the host to load tests, report on the stack, or say why it is slow.
     type: str
-    choices: [backup, autoscaler]
+    choices: [alerts, autoscaler, backup, diagnose, load_test, maintain, night]
     default: backup
   config:
-    description: Path of its configuration file.
+    description: Path of its configuration file, which everybody may read.
     type: path
     required: true
+  settings:
+    description: What the configuration file says, as JSON. No secrets. If omitted, others write the file.
+    type: dict
   state:
-    description: With V(absent), the command and its files are removed.
+    description: With V(absent), the command, its files and its configuration file are removed.
     type: str
     choices: [present, absent]
     default: present
@@ -48,6 +53,9 @@ EXAMPLES = r"""
   firstbell.stack.host_command:
     name: academy-backup
     config: /opt/academy/backup/backup.json
+    settings:
+      stack: academy
+      directory: /opt/academy
 """
 
 RETURN = r"""
@@ -56,21 +64,33 @@ changes:
   type: list
   elements: str
   returned: success
-  sample: [write /usr/local/sbin/academy-backup]
+  sample: [write /opt/academy/backup/backup.json, write /usr/local/sbin/academy-backup]
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from ..module_utils import _shell
+from ..module_utils._alerts import cli as alerts
 from ..module_utils._autoscaler import cli as autoscaler
 from ..module_utils._backup import cli as backup
-from ..module_utils._core.host_command import File, check_name, launcher, needed, package_files, plan
+from ..module_utils._core.host_command import File, check_name, launcher, needed, package_files, plan, plan_config
 from ..module_utils._io import host_command as io
+from ..module_utils._load_test import cli as load_test
+from ..module_utils._night import cli as night
+from ..module_utils._operations import diagnose, maintain
 
 LIBRARY_MODE = 0o644
 PROGRAM_MODE = 0o755
-PROGRAMS = {"backup": backup, "autoscaler": autoscaler}
+PROGRAMS = {
+    "alerts": alerts,
+    "autoscaler": autoscaler,
+    "backup": backup,
+    "diagnose": diagnose,
+    "load_test": load_test,
+    "maintain": maintain,
+    "night": night,
+}
 
 
 def work(params: Mapping[str, Any], context: _shell.Context) -> dict[str, Any]:
@@ -85,15 +105,25 @@ def work(params: Mapping[str, Any], context: _shell.Context) -> dict[str, Any]:
         files = {f"{library}/{path}": text for path, text in chosen.items()}
         wanted = {path: File(path, text, LIBRARY_MODE) for path, text in files.items()}
         wanted[program] = File(program, launcher(library, module, params["config"]), PROGRAM_MODE)
-    changes = plan(wanted, io.find(library, program))
+    config = params["config"]
+    known = io.find(None, config)
+    # The configuration goes first, as a timer may start the new program at once.
+    told = plan_config(config, params["settings"], params["state"] == "present", known)
+    changes = [*told, *plan(wanted, io.find(library, program))]
     if not context.check_mode:
         io.apply(changes, library)
     steps = [f"{'remove' if change.content is None else 'write'} {change.path}" for change in changes]
-    return {
-        "changed": bool(changes),
-        "changes": steps,
-        "diff": {"before": "", "after": "".join(f"{s}\n" for s in steps)},
-    }
+    files = {"before": "", "after": "".join(f"{step}\n" for step in steps)}
+    texts = [
+        {
+            "before_header": config,
+            "after_header": config,
+            "before": known[config][0] if config in known else "",
+            "after": change.content or "",
+        }
+        for change in told
+    ]
+    return {"changed": bool(changes), "changes": steps, "diff": [files, *texts]}
 
 
 def main() -> None:
@@ -101,8 +131,9 @@ def main() -> None:
         {
             "argument_spec": {
                 "name": {"type": "str", "required": True},
-                "program": {"type": "str", "choices": ["backup", "autoscaler"], "default": "backup"},
+                "program": {"type": "str", "choices": sorted(PROGRAMS), "default": "backup"},
                 "config": {"type": "path", "required": True},
+                "settings": {"type": "dict"},
                 "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             },
             "supports_check_mode": True,

@@ -76,6 +76,7 @@ def test_backup_and_restore_from_both_repositories(tmp_path: Path, image: str, s
     fill(stack.uploads)
     (stack.directory / "nginx/conf/nginx.conf").write_text("http {}", encoding="utf-8")
     (stack.directory / "nginx/cache/page").write_text("of no use", encoding="utf-8")
+    begun = int(time.time())
     stack.must("files-backup")
     assert stack.record("files-backup")["ok"]
     drilled = stack.must("files-drill", "--from", "s3")
@@ -84,7 +85,8 @@ def test_backup_and_restore_from_both_repositories(tmp_path: Path, image: str, s
     stack.must("files-check", "--all")
     metrics = stack.metrics()
     for repository in ("local", "s3"):
-        assert time.time() - metrics[f'newest_timestamp_seconds{{component="state",repository="{repository}"}}'] < 60
+        newest = metrics[f'newest_timestamp_seconds{{component="state",repository="{repository}"}}']
+        assert begun <= newest <= time.time()
 
     # The host is lost; another one has the vault and the store.
     shutil.rmtree(stack.directory)
@@ -179,6 +181,11 @@ def test_a_repository_that_is_gone_is_not_silently_made_anew(stack: Stack) -> No
 def test_a_lock_of_a_dead_command_is_removed_and_one_of_another_host_respected(stack: Stack) -> None:
     stack.must("files-backup")
 
+    def locks() -> list[str]:
+        """Those that are written: one that restic is cut off in is none."""
+        names = [path.name for path in (stack.files / "repository/locks").iterdir()]
+        return [name for name in names if "-tmp-" not in name]
+
     def leave_lock(host: str) -> None:
         mounts = [f"{stack.files}/repository:/repository", f"{stack.files}/key:/run/key:ro"]
         command = ["docker", "run", "--detach", "--user", "0:0", "--network", "none", "--hostname", host]
@@ -188,7 +195,7 @@ def test_a_lock_of_a_dead_command_is_removed_and_one_of_another_host_respected(s
         container = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
         try:
             end = time.monotonic() + 30
-            while not list((stack.files / "repository/locks").iterdir()):
+            while not locks():
                 assert time.monotonic() < end
                 time.sleep(0.1)
         finally:
@@ -196,10 +203,10 @@ def test_a_lock_of_a_dead_command_is_removed_and_one_of_another_host_respected(s
 
     leave_lock(f"{STACK}@here")
     stack.must("files-backup")
-    assert not list((stack.files / "repository/locks").iterdir())
+    assert not locks()
     leave_lock("elsewhere")
     assert "is in use by elsewhere" in stack.refused("files-backup")
-    assert len(list((stack.files / "repository/locks").iterdir())) == 1
+    assert len(locks()) == 1
 
 
 def test_an_interrupted_backup_does_no_harm(stack: Stack) -> None:

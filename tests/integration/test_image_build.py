@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,17 @@ def make(
     return run_module("image_build", {"request": {"step": step, "images": requests}, "cache_directory": cache, **more})
 
 
+def files(cache: Path) -> list[Path]:
+    return [path for path in cache.iterdir() if path.is_file()]
+
+
+def test_hosts_that_share_the_cache_build_an_image_once(probe: dict[str, Any], tmp_path: Path) -> None:
+    slow = DOCKERFILE + f"RUN sleep 5 && echo {os.urandom(4).hex()}\n"
+    with ThreadPoolExecutor(2) as hosts:
+        made = [hosts.submit(make, probe, "make", str(tmp_path / "cache"), slow) for _ in range(2)]
+    assert sorted(one.result()["images"]["fbimg-probe"]["state"] for one in made) == ["built", "loaded"]
+
+
 def test_an_image_is_built_once_and_then_loaded(probe: dict[str, Any], tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     assert make(probe, "survey", str(cache))["missing"] == ["fbimg-probe"]
@@ -119,11 +131,11 @@ def test_an_image_is_built_once_and_then_loaded(probe: dict[str, Any], tmp_path:
     assert docker("run", "--rm", probe["reference"], "cat", "/colour").strip() == probe["build_args"]["COLOUR"]
 
     docker("image", "rm", probe["reference"])
-    (file,) = cache.iterdir()
+    (file,) = files(cache)
     file.write_bytes(file.read_bytes()[:1000])
     damaged = make(probe, "survey", str(cache))
     assert damaged["missing"] == ["fbimg-probe"]
-    assert not list(cache.iterdir())
+    assert not files(cache)
 
 
 def test_a_secret_leaves_no_trace(probe: dict[str, Any], tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
+from ansible_collections.firstbell.stack.plugins.module_utils._core.alert_drill.catalogue import FAULTS
 
 from integration import alerting
 
@@ -81,3 +83,23 @@ def test_commands_are_such_that_a_shell_takes_them(topic: str) -> None:
     assert blocks
     done = subprocess.run(["bash", "-n"], input="\n".join(blocks), capture_output=True, text=True, check=False)
     assert not done.stderr
+
+
+def test_the_drill_provokes_alerts_that_there_are_and_is_asked_for_by_every_page() -> None:
+    by_name = {rule.name: rule for rule in RULES}
+    for fault in FAULTS:
+        assert fault.alert in by_name, fault.name
+        assert set(fault.also) <= set(by_name), fault.name
+        assert not fault.threshold or fault.threshold in thresholds(), fault.name
+    pages = {rule.name for rule in RULES if rule.labels["severity"] == "page"}
+    # A host without memory, a database that fails now and then, and a missed recovery point are not made on purpose.
+    assert pages - {fault.alert for fault in FAULTS} == {
+        "HostMemoryHigh",
+        "DatabaseConnectionFailures",
+        "BackupRecoveryPointMissed",
+    }
+
+
+def thresholds() -> set[str]:
+    defaults = yaml.safe_load((ROOT / "roles" / "monitoring" / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    return set(defaults["__monitoring_thresholds"])

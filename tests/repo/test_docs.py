@@ -130,3 +130,14 @@ def test_variables_in_the_guides_exist(path: Path) -> None:
     named = re.findall(r"^([a-z_]+)(?::.*)?$", code_of(path.read_text(encoding="utf-8")), re.MULTILINE)
     unknown = {word for word in named if word.startswith(prefixes) and not word.endswith("_")} - known
     assert not unknown
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs" / "recovery").glob("*.md")), ids=name)
+def test_every_page_of_recovery_ends_in_commands_that_a_scenario_runs(path: Path) -> None:
+    if path.stem == "README":
+        return
+    last = path.read_text(encoding="utf-8").rpartition("\n## ")[2]
+    assert re.search(r"^```bash\n# on the (controller|host)\n", last, re.MULTILINE), "it does not end in commands"
+    assert path.read_text(encoding="utf-8").rstrip().endswith("```")
+    tasks = [entry.read_text(encoding="utf-8") for entry in (ROOT / "extensions" / "molecule").rglob("*.yml")]
+    assert any(re.search(rf"\bpage: {path.stem}\b(?!-)", text) for text in tasks), "no scenario does what it says"

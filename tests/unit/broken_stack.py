@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Callable
 
-from unit.healthy_stack import DAY, NOW
+from unit.healthy_stack import BACKUP, DAY, GATE, LISTING, NOW, RULES_FILE
+
+NGINX = "/opt/school/nginx/conf/nginx.conf"
 
 Break = Callable[[dict[str, Any], dict[str, Any]], object]
 
@@ -16,6 +19,15 @@ def _container(**values: Any) -> Break:
 
 def _service(name: str, **values: Any) -> Break:
     return lambda seen, _expected: seen["engine"]["services"][name].update(values)
+
+
+def _further(replicas: int, running: int) -> Break:
+    def add(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+        services = seen["engine"]["services"]
+        values = {**services["redis"]["values"], "replicas": replicas}
+        services["exporter"] = {**services["redis"], "values": values, "running": running}
+
+    return add
 
 
 def _values(name: str, **values: Any) -> Break:
@@ -33,6 +45,10 @@ def _seen(*path: Any, **values: Any) -> Break:
 
 def _expect(role: str, **values: Any) -> Break:
     return lambda _seen, expected: expected[role].update(values)
+
+
+def _both(*breaks: Break) -> Break:
+    return lambda seen, expected: [one(seen, expected) for one in breaks]
 
 
 def _finding(name: str) -> Break:
@@ -54,6 +70,19 @@ def _role(of: str, **values: Any) -> Break:
         next(one for one in seen["database"]["roles"] if one["name"] == of).update(values)
 
     return change
+
+
+def _backup(text: str) -> Break:
+    return _seen("files", **{"/opt/school/backup/backup.json": text})
+
+
+def _lost(table: str, count: int) -> Break:
+    return _seen("database", lost=[{"first": table, "count": count}])
+
+
+def _given(grantee: str) -> Break:
+    one = {"grantee": grantee, "privileges": "INSERT, SELECT", "count": 2, "first": "students", "tables": "students, a"}
+    return _seen("database", given=[one])
 
 
 def _stranger(**values: Any) -> Break:
@@ -78,25 +107,106 @@ def no_edge(_seen: dict[str, Any], expected: dict[str, Any]) -> None:
     expected["edge"]["enabled"] = False
 
 
+def _last(kind: str, **values: Any) -> Break:
+    return lambda seen, _expected: seen["records"]["kept"][kind][-1].update(values)
+
+
+def _member(granted: str, member: str) -> Break:
+    one = {"granted": granted, "member": member}
+    return lambda seen, _expected: seen["database"]["memberships"].append(one)
+
+
+def _key(**values: str) -> Break:
+    return lambda seen, _expected: seen["logins"]["keys"].append({"key": "SHA256:two", "comment": "evil", **values})
+
+
+def _override(database: str, role: str, setting: str) -> Break:
+    one = {"database": database, "role": role, "settings": [setting]}
+    return lambda seen, _expected: seen["database"]["overrides"].append(one)
+
+
+def _slot(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+    seen["database"]["slots"].append({"name": "forgotten", "active": False, "bytes": 2 << 30})
+
+
+def _drop_in(kind: str) -> Break:
+    unit = f"school-backup-incr.{kind}"
+    return _seen("units", unit, DropInPaths=f"/etc/systemd/system/{unit}.d/x.conf")
+
+
+def _rehearsed_since(time: float) -> Break:
+    return lambda _seen, expected: expected.update(rehearsed_since=time)
+
+
+def crashed(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+    """Three times, half an hour ago."""
+    seen["engine"]["services"]["app"]["failed"] = [{"error": "exit 1", "at": "2026-11-23T01:43:20.1Z"}] * 3
+
+
+DRILLS = {
+    "failover-drill": "failover_drill",
+    "alert-drill": "alert_drill",
+    "load-test": "load_test",
+    "capacity": "capacity",
+    "rollout-drill": "rollout_drill",
+    "maintenance-daily": "maintenance_daily",
+    "maintenance-weekly": "maintenance_weekly",
+    "maintenance-monthly": "maintenance_monthly",
+}
 NO_BACKUP = _expect("backup", enabled=False)
 
 BROKEN: list[tuple[str, Break, str]] = [
     ("services-healthy", _gone("engine", "services", "redis"), "there is no service redis"),
     ("services-healthy", _service("app", running=0), "app runs 0 of 1"),
+    ("services-healthy", _further(0, 0), "exporter is scaled to no task at all"),
+    ("services-healthy", _further(1, 0), "exporter runs 0 of 1 tasks"),
+    ("services-healthy", _further(2, 1), "exporter is scaled to 2 tasks"),
     ("services-healthy", _values("app", replicas=0), "app is scaled to no task at all"),
     ("services-healthy", _service("nginx", update="paused"), "the update of nginx is paused"),
     ("services-healthy", _container(health="unhealthy"), "is unhealthy"),
     ("services-healthy", _container(health="none"), "without a health check"),
-    ("replicas", _values("app", replicas=2), "2 replicas, and 1 are planned"),
+    ("services-healthy", _container(paused=True), "is paused: docker unpause school_"),
+    (
+        "services-healthy",
+        _both(_values("redis", replicas=2), _service("redis", running=2)),
+        "redis is scaled to 2 tasks",
+    ),
+    ("services-healthy", _further(2, 2), "exporter is scaled to 2 tasks"),
+    ("services-healthy", _seen("engine", nodes={"bell1": "pause"}), "node update --availability active bell1"),
+    ("replicas", _both(_values("app", replicas=2), _expect("autoscaler", enabled=False)), "2 replicas, and 1 are"),
+    ("replicas", _values("app", replicas=0), "there is no replica"),
     ("replicas", _values("app", replicas=99), "more than the"),
     ("replicas", _gone("engine", "services", "app"), "no service app"),
     ("services-as-deployed", _service("redis", digest="other"), "redis was changed by hand"),
+    ("services-as-deployed", _service("redis", digest="x", changed=["mounts"]), "redis was changed by hand (mounts)"),
+    (
+        "services-as-deployed",
+        _values("redis", image="firstbell/redis:1"),
+        "redis runs firstbell/redis:1, and firstbell",
+    ),
+    ("services-as-deployed", _seen("engine", released="firstbell/app:2"), "and firstbell/app:2 is what was deployed"),
     ("services-as-deployed", _service("redis", deployed=""), "redis was not made by the collection"),
     ("services-as-deployed", _seen("engine", services={}), "no service"),
     ("configuration-files", _seen("files", **{"/opt/school/nginx/conf/nginx.conf": "one\nx\n"}), "differs: -two"),
     ("configuration-files", _seen(files={}), "nginx.conf is missing"),
+    ("configuration-files", _seen("files", **{LISTING: "[Service]\nRestart=no\n"}), "differs: -Restart=always"),
+    ("configuration-files", _gone("files", "/opt/school/backup/backup.json"), "backup.json: it is missing"),
+    ("configuration-files", _backup("{}"), 'backup.json: postgres is nothing, not {"dumps_kept": 7'),
+    ("configuration-files", _backup('{"stack": "school"'), "backup.json: it is no JSON any more"),
+    (
+        "configuration-files",
+        _backup(json.dumps({**BACKUP, "postgres": {**BACKUP["postgres"], "dumps_kept": 1}})),
+        "/opt/school/backup/backup.json: postgres.dumps_kept is 1, not 7",
+    ),
+    ("configuration-files", _backup(json.dumps({**BACKUP, "evil": True})), "backup.json: evil is true, not nothing"),
+    (
+        "configuration-files",
+        _seen("secret_files", **{"/opt/school/redis/users.acl": "differs in line 2"}),
+        "/opt/school/redis/users.acl differs in line 2",
+    ),
     ("engine-access", _seen("access", mode=0o666), "mode 0666"),
     ("engine-access", _seen("access", uid=1000), "belongs to user 1000"),
+    ("engine-access", _seen("access", group="users"), "to the group users: chgrp docker /var/run/docker.sock"),
     ("engine-access", _seen("access", members=["teacher"]), "teacher may"),
     ("limits", _container(memory=0), "app may use"),
     ("limits", _container(cpus=5_000_000_000), "app may use 5 CPU"),
@@ -137,8 +247,10 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("capabilities", _container(process={"CapEff": "0", "NoNewPrivs": "0"}), "app could gain privileges"),
     ("isolation", _stranger(privileged=True), "stranger is privileged"),
     ("isolation", _stranger(mounts=["/var/run/docker.sock"]), "holds the engine's socket"),
+    ("isolation", _stranger(mounts=["/"]), "stranger holds the host's /"),
     ("isolation", _container(shares=["NetworkMode"]), "shares network with the host"),
     ("foreign-containers", _stranger(), "not of the stack: stranger"),
+    ("foreign-containers", _stranger(name="school_debug"), "not of the stack: school_debug"),
     ("crashes", _container(oom_killed=True), "app was killed for its memory"),
     (
         "crashes",
@@ -157,14 +269,17 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("engine-settings", _seen("engine", "daemon", "found", file="{}"), "is not as it should be"),
     ("images", _container(image="firstbell/app:latest"), "no fixed version"),
     ("images", _container(image="firstbell/app"), "no fixed version"),
-    ("images", _seen("engine", "images", **{"sha256:app": {"created": NOW - 60 * DAY}}), "app is 60 days old"),
+    ("images", _seen("engine", "images", "sha256:app", created=NOW - 60 * DAY), "app is 60 days old"),
     ("images", _gone("engine", "images", "sha256:app"), "is gone from this host"),
+    ("images", _seen("engine", "images", "sha256:app", tags=[]), "is another image by now than the one that app runs"),
     ("firewall-rules", _seen("firewall", live=""), "no rules are loaded"),
     ("firewall-rules", _seen("firewall", live="table {\n a\n}"), "missing: b"),
     ("firewall-rules", _seen("firewall", live="table {\n a\n b\n c\n}"), "added: c"),
     ("firewall-rules", _seen("firewall", live="table {\n b\n a\n}"), "another order"),
     ("firewall-rules", _seen("firewall", "unit", UnitFileState="disabled"), "next boot"),
     ("firewall-rules", _seen("firewall", "unit", ActiveState="inactive"), "does not run"),
+    ("firewall-rules", _seen("firewall", file=None), "firstbell.nft, which is read at every boot, is missing"),
+    ("firewall-rules", _seen("firewall", file="table {\n a\n b\n c\n}\n"), "at every boot, differs: + c"),
     ("firewall-rules", _expect("firewall", enabled=False), "switched off"),
     ("open-ports", _seen("scan", "192.0.2.7", open=[22, 80, 443, 5432]), "port 5432 of 192.0.2.7 is open"),
     ("open-ports", _seen("scan", "192.0.2.7", open=[22, 80, 443, 2377]), "port 2377 of 192.0.2.7 is open"),
@@ -190,16 +305,31 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("statement-statistics", _seen("database", statements=None), "not loaded"),
     ("statement-statistics", _seen("database", statements=0), "no statement was counted"),
     ("checksums", _seen("database", data_checksums="off"), "data_checksums is off"),
+    ("checksums", _seen("database", damaged_pages="school: 2"), "damaged when they were read: school: 2"),
     ("database-roles", _role("postgres", without_password=False), "the superuser postgres has a password"),
     ("database-roles", _role("school_app", superuser=True), "school_app is superuser"),
     ("database-roles", _role("school_app", powerful=True), "more than a user"),
     ("database-roles", _role("school_app", scram=False), "weak form"),
+    ("database-roles", _role("school_app", own_password=False), "the password of school_app is not the one of"),
+    (
+        "database-roles",
+        _role("school_app", valid_until="2026-12-01 00:00 UTC"),
+        "the password of school_app ends on 2026-12-01 00:00 UTC; take it back: ALTER ROLE school_app VALID UNTIL",
+    ),
+    ("database-roles", _lost("students", 1), "school_app may not use students, or"),
+    ("database-roles", _lost("students", 3), "school_app may not use students and 2 more, or"),
+    ("database-roles", _given("PUBLIC"), "PUBLIC has INSERT, SELECT on students and 1 more"),
     ("database-roles", _role("school_app", name="intruder"), "intruder may log in"),
     ("database-roles", _role("school_owner", name="intruder"), "the role school_owner is missing"),
     ("database-roles", _seen("database", app_creates=True), "school_app may make tables"),
     ("app-timeouts", _role("school_app", settings=["statement_timeout=0"]), "statement_timeout is 0"),
     ("app-timeouts", _role("school_app", settings=None), "not set"),
     ("database-encryption", _seen("database", ssl="off"), "TLS is off"),
+    (
+        "database-encryption",
+        _seen(certificates=["certificate of postgres: another authority issued it"]),
+        "certificate of postgres: another authority issued it",
+    ),
     ("database-encryption", _seen("database", unencrypted=2), "2 connections are in clear"),
     ("database-encryption", _rule(type="host"), "by host scram-sha-256"),
     ("database-encryption", _rule(method="trust"), "by hostssl trust"),
@@ -209,6 +339,9 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("database-encryption", _seen("database", hba=[]), "no rules"),
     ("connection-budget", _seen("database", max_connections=10), "the pool can open"),
     ("connection-budget", _seen("database", connections=37), "are in use"),
+    ("connection-budget", _seen("database", connection_limit=0), "the database takes 0 of them"),
+    ("connection-budget", _role("school_app", connections=1), "school_app may open 1 connections, not any number"),
+    ("connection-budget", _role("school_monitoring", connections=1), "may open 1 connections, not 3"),
     ("pool-settings", lambda seen, _e: seen["pool"]["CONFIG"].clear(), "no such setting"),
     (
         "pool-settings",
@@ -235,6 +368,8 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("tls-ciphers", _seen("tls", weak={"version": "TLSv1.2", "cipher": "AES128-SHA"}), "AES128-SHA is taken"),
     ("certificate", _seen("tls", trusted={"refused": "self-signed certificate"}), "not to be trusted"),
     ("certificate", _seen("tls", ends=NOW + DAY), "1 days left"),
+    ("certificate", _seen("tls", "disk", problem="is missing"), "/opt/school/nginx/certificate/site.pem is missing"),
+    ("certificate", _seen("tls", "disk", fingerprint="11"), "nginx shows another one than /opt/school/nginx/cert"),
     ("certificate", _seen("tls", ends=NOW + 10 * DAY), "10 days left"),
     ("redirect", _seen("site", "plain", status=302), "302"),
     ("redirect", _seen("site", "plain", "headers", location="https://other.org/"), "other.org"),
@@ -260,6 +395,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("domain", _seen("names", addresses=["198.51.100.1"]), "it leads to 198.51.100.1"),
     ("secret-files", _seen("host", "files", "/opt/school/redis/users.acl", mode=0o644), "mode 0644"),
     ("secret-files", _seen("host", "files", "/opt/school/redis/users.acl", uid=1000), "belongs to user 1000"),
+    ("secret-files", _seen("host", "files", "/opt/school/redis/users.acl", uid=0), "users.acl belongs to user 0"),
     ("secret-files", _gone("host", "files", "/opt/school/pki/ca.key"), "no pki/ca.key"),
     ("secrets-strong", lambda _s, e: e.update(secret_findings=["nextauth_secret: it is too short"]), "too short"),
     ("secrets-hidden", _seen(visible=[{"secret": "backup_key", "place": "ps auxww"}]), "backup_key stands in ps"),
@@ -268,6 +404,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("backup-check", _seen("backups", "check", code=1, out="PROBLEM space: 1 GB free\n"), "space: 1 GB free"),
     ("backup-check", _seen("backups", "check", code=1, out="another command is at work"), "at work"),
     ("backup-check", NO_BACKUP, "switched off"),
+    (
+        "backup-check",
+        _seen("backups", "check", code=1, out="PROBLEM repository 1: of the backup F, bundle/1 is changed\n"),
+        "of the backup F, bundle/1 is changed",
+    ),
     ("backup-ages", _seen("backups", "info", "backups", 0, stop=NOW - 2 * DAY), "the newest backup is 48h old"),
     ("backup-ages", _seen("backups", "info", "backups", 0, kind="diff"), "there is no full backup"),
     ("backup-ages", _seen("backups", "info", "backups", 0, error=True), "has errors"),
@@ -275,6 +416,8 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("backup-ages", NO_BACKUP, "switched off"),
     ("backup-dump", _seen("backups", dumps=[NOW - 2 * DAY]), "48h old"),
     ("backup-dump", _seen("backups", dumps=[]), "there is none"),
+    ("backup-dump", _seen("backups", dumps=[], damaged_dumps=["a.dump.enc is gone"]), "none; a.dump.enc is gone"),
+    ("backup-dump", _seen("backups", damaged_dumps=["a.dump.enc is not what was written"]), "a.dump.enc is not what"),
     ("backup-dump", NO_BACKUP, "switched off"),
     ("backup-files", _seen("backups", records={}), "no record"),
     ("backup-files", _seen("backups", "records", "files-backup", ended=NOW - DAY), "24h old"),
@@ -282,6 +425,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("backup-files", _seen("backups", "records", "files-backup", components={}), "redis is not in it"),
     ("backup-files", _seen("backups", "records", files__check={"findings": ["damaged"]}), "damaged"),
     ("backup-files", NO_BACKUP, "switched off"),
+    (
+        "backup-files",
+        _seen("backups", "check", code=1, out="PROBLEM files: of the repository, data/3d/3d9a is gone\n"),
+        "data/3d/3d9a is gone",
+    ),
     ("backup-encryption", _seen("backups", "info", "repositories", 0, cipher="none"), "encrypted with none"),
     ("backup-encryption", _seen("backups", configuration={}), "compressed with none"),
     ("backup-encryption", NO_BACKUP, "switched off"),
@@ -306,9 +454,25 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("directories", _seen("host", "directories", "/opt/school", mode=0o777), "0777"),
     ("directories", _seen("host", "directories", "/opt/school", uid=0), "0:1001"),
     ("directories", _seen("host", directories={}), "is missing"),
+    *(
+        ("directories", _seen("host", "configuration", NGINX, **of), "nginx.conf cannot be read by user 1001")
+        for of in ({"mode": 0o600, "uid": 0, "gid": 0}, {"mode": 0o044}, {"mode": 0o604, "uid": 0})
+    ),
     ("kernel", _seen("host", "kernel", **{"net.core.somaxconn": "128"}), "net.core.somaxconn is 128, not 65535"),
     ("kernel", _seen("host", "kernel", **{"net.core.somaxconn": None}), "net.core.somaxconn is None"),
+    ("kernel", _seen("host", sysctls_file=None), "99-firstbell.conf, which is read at every boot, is missing"),
+    (
+        "kernel",
+        _seen("host", sysctls_file="# Written\n"),
+        "99-firstbell.conf, which is read at every boot, differs: -#",
+    ),
+    (
+        "kernel",
+        lambda seen, _e: seen["host"].update(sysctls_file=seen["host"]["sysctls_file"] + "net.ipv4.ip_forward = 0\n"),
+        "differs: +net.ipv4.ip_forward = 0",
+    ),
     ("clock", _seen("host", "clock", synchronised=False), "not synchronised"),
+    ("clock", _seen("host", "clock", active=False), "nothing keeps it right: timedatectl set-ntp true"),
     ("clock", _seen("host", "clock", timezone="Europe/Berlin"), "the time zone is Europe/Berlin"),
     ("disk-space", _seen("host", "disks", "/", free=5 << 30), "5.0 GB free"),
     ("disk-space", _seen("host", "disks", "/", free=15 << 30), "15.0 GB free"),
@@ -323,6 +487,15 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("timers", _seen("units", "school-backup-incr.timer", ActiveState="inactive"), "does not run"),
     ("timers", _seen("units", "school-backup-incr.timer", UnitFileState="disabled"), "after a reboot"),
     ("timers", _seen("units", "school-backup-incr.service", Result="exit-code"), "school-backup-incr.service failed"),
+    ("timers", _seen("units", GATE, UnitFileState="disabled"), f"it is disabled: systemctl enable {GATE}"),
+    ("timers", _seen("units", **{"docker.service": {"UnitFileState": "masked"}}), "systemctl unmask docker.service"),
+    ("timers", _gone("units", GATE), f"{GATE} will not start with the host, it is missing"),
+    (
+        "timers",
+        _seen("units", GATE, DropInPaths=f"/etc/systemd/system/{GATE}.d/x.conf"),
+        f"{GATE}.d/x.conf overrides it",
+    ),
+    ("timers", _expect("night_work", timers=["school-night.timer"]), "school-night.timer is missing"),
     ("timers", lambda _s, e: [e[role].update(timers=[]) for role in ("backup", "docker")], "no timer is planned"),
     ("security-updates", _seen("updates", installed=False), "not installed"),
     ("security-updates", _seen("updates", "timers", "apt-daily.timer", ActiveState="inactive"), "does not run"),
@@ -332,18 +505,131 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("security-updates", _seen("updates", reboot=True), "waits for a reboot"),
     ("monitoring-targets", _seen("monitoring", "up", 0, up=False), "node at node has not answered"),
     ("monitoring-targets", _seen("monitoring", up=[]), "nothing of the job node is measured"),
+    ("autoscaler-decides", _seen("scaling", status={}, said="it has not decided for 90 s"), "not decided for 90 s"),
+    ("autoscaler-decides", _seen("scaling", "status", problem="school_app is being updated"), "not carried out"),
+    ("autoscaler-decides", _seen("scaling", "status", source="fallback"), "no trigger has a usable metric"),
+    ("autoscaler-decides", _seen("scaling", "status", replicas=3), "3 replicas are not between 1 and 2"),
+    ("autoscaler-decides", _seen("scaling", "status", source="paused"), "paused by hand"),
+    ("autoscaler-decides", _values("app", replicas=2), "the application has 2 replicas, and 1 are ordered"),
+    ("autoscaler-calendar", _seen("scaling", calendar={}), "the calendar on the host is another one"),
+    ("autoscaler-calendar", _seen("scaling", "status", band="night"), "band night with 1 to 2, not school with 1 to 2"),
+    ("autoscaler-calendar", _seen("scaling", "status", minimum=2), "band school with 2 to 2, not school with 1 to 2"),
+    ("autoscaler-calendar", _seen("scaling", status={}), "no decision to compare with"),
+    ("night-work", _seen("scaling", night={}), "it was never done"),
+    ("night-work", _seen("scaling", "night", at=NOW - 4 * DAY), "not done for 4.0 days"),
+    ("night-work", _seen("scaling", "night", failed=["VACUUM: no"]), "VACUUM: no"),
+    ("night-work", _seen("scaling", "night", complete=False, stopped="the band ends"), "cut short: the band ends"),
     ("alert-rules", _seen("monitoring", rules=80), "80 rules are loaded, and 87 are in the file"),
     ("alert-rules", _seen("monitoring", rules=0, written=0), "there is no rule"),
+    ("alert-rules", _seen("files", **{RULES_FILE: "groups:\n- x\n"}), "the rules are not the playbook's: +- x"),
+    ("alert-rules", _gone("files", RULES_FILE), "there is no file"),
     ("alert-rules", _seen("monitoring", failures=2), "2 evaluations failed"),
+    ("log-shipping", _seen("logs", active="failed"), "school-logs.service does not run"),
+    ("log-shipping", _seen("logs", connected=False), "there is no connection to logs.test:6514"),
+    ("log-shipping", _seen("logs", waiting_bytes=17 * 1024**2), "17 MB of logs wait for logs.test:6514"),
     ("alerts-arrive", _seen("monitoring", firing=[]), "Watchdog, which fires all the time, does not"),
     ("alerts-arrive", _seen("monitoring", alertmanagers=0), "knows no Alertmanager"),
     ("alerts-arrive", _seen("monitoring", notifications_failed=3), "3 notifications failed"),
     ("alerts-arrive", _expect("monitoring", receivers=False), "nobody is told"),
     ("alerts-firing", _alert("page"), "CacheDown fires"),
+    ("alert-rules", _seen("monitoring", unread=["prometheus"]), "prometheus has not read its configuration"),
+    ("alerts-arrive", _seen("monitoring", silences=2), "2 silences are in force"),
+    ("private-paths", _seen("site", guarded={"/prometheus": 200}), "/prometheus answers 200 without a password"),
+    ("users", _container(uids=["0", "1001"]), "a process in app runs as user 0"),
+    ("networks", _stranger(networks=["school_data"]), "stranger is not the stack's and in the network school_data"),
+    ("database-roles", _member("pg_read_server_files", "school_app"), "school_app belongs to pg_read_server_files"),
+    ("database-roles", _member("pg_write_all_data", "school_monitoring"), "belongs to pg_write_all_data"),
+    ("database-roles", _seen("database", languages=["plpython3u"]), "the language plpython3u"),
+    ("database-roles", _seen("database", extensions=["citext", "dblink"]), "the extension dblink reaches out"),
+    ("database-answers", _slot, "the replication slot forgotten keeps 2048 MB"),
+    ("database-overrides", _override("", "school_app", "work_mem=1GB"), "school_app has work_mem=1GB"),
+    ("database-overrides", _override("school", "", "fsync=off"), "every role in the database school has fsync=off"),
+    (
+        "database-overrides",
+        lambda seen, _e: seen["database"]["by_hand"].append({"name": "fsync", "setting": "off"}),
+        "ALTER SYSTEM has set fsync to off",
+    ),
+    ("database-overrides", _override("", "", "work_mem=1GB"), "every role has work_mem=1GB"),
+    (
+        "database-overrides",
+        _override("school", "school_app", "statement_timeout=0"),
+        "school_app in the database school has statement_timeout=0",
+    ),
+    (
+        "tables-safe",
+        lambda seen, _e: seen["database"]["weak_tables"].append({"name": "public.a", "problem": "is unlogged"}),
+        "public.a is unlogged",
+    ),
+    ("pool-settings", _seen("pool", users=["school_app", "evil"]), "evil may use the pool"),
+    ("cache-users", _seen("cache", "users", evil=["on", "nopass"]), "the user evil of users.acl is not the stack's"),
+    (
+        "cache-users",
+        _seen("cache", "users", app=["on", "+@all", "nopass"]),
+        "the user app of users.acl needs no password",
+    ),
+    ("cache-users", _seen("cache", "users", app=["on", "+@all", "-@admin"]), "lacks -@dangerous -flushall"),
+    ("cache-users", _seen("cache", "users", default=["on"]), "the user default of users.acl is not off"),
+    ("directories", _seen("host", open=["/opt/school/a can be written by everybody (0666)"]), "written by everybody"),
+    ("secret-files", _seen("host", open=["/opt/school/b is open to everybody (0755)"]), "is open to everybody"),
+    ("timers", _drop_in("timer"), "/etc/systemd/system/school-backup-incr.timer.d/x.conf overrides it"),
+    ("timers", _drop_in("service"), "/etc/systemd/system/school-backup-incr.service.d/x.conf overrides it"),
+    ("failed-units", _seen("host", journal="inactive"), "systemd-journald does not run"),
+    (
+        "logins",
+        _seen("logins", sudo=[{"who": "evil", "path": "/etc/sudoers.d/evil"}]),
+        "evil becomes the administrator",
+    ),
+    ("engine-access", _seen("logins", engine=["dockerd -H tcp://0.0.0.0:2375"]), "it listens on the network"),
+    ("logins", _seen("logins", roots=["root", "evil"]), "evil is the administrator as well"),
+    ("logins", _seen("logins", open=["evil"]), "evil needs no password"),
+    ("logins", _seen("logins", preload=["/tmp/evil.so"]), "/tmp/evil.so is loaded into every program"),
+    ("logins", _seen("logins", "ssh", permitemptypasswords="yes"), "sshd takes empty passwords"),
+    ("logins", _seen("logins", passwords=["admin"]), "admin can sign in over ssh by a password"),
+    (
+        "scheduled-jobs",
+        _seen("jobs", strange=["/etc/cron.d/evil"]),
+        "of no package and not of the stack: /etc/cron.d/evil",
+    ),
+    ("scheduled-jobs", _seen("jobs", strange=["/etc/cron.d/school-evil"]), "school-evil has a name of the stack's"),
+    ("logins", _seen("logins", "ssh", permitrootlogin="yes"), "root can sign in over ssh by a password"),
+    ("logins", _seen("logins", "ssh", error="line 3: Bad option"), "see sshd -t: line 3: Bad option"),
+    ("logins", _seen("logins", "decisive", "/etc/shadow", mode=0o644), "mode 0644: chmod 0640 /etc/shadow"),
+    (
+        "logins",
+        _seen("logins", "decisive", "/usr/local/sbin/school-backup", mode=0o777),
+        "school-backup has mode 0777: chmod 0755 /usr/local/sbin/school-backup",
+    ),
+    ("logins", _seen("logins", "decisive", "/etc/shadow", uid=1000), "belongs to user 1000: chown root /etc/shadow"),
+    ("logins", _key(account="root"), "the key SHA256:two evil opens root"),
+    ("logins", _key(account="www-data"), "the key SHA256:two evil opens www-data"),
+    (
+        "logins",
+        _both(_key(account="root"), lambda _s, e: e.update(known_keys=["SHA256:one"])),
+        "the key SHA256:two evil opens root",
+    ),
+    ("logins", _seen("logins", members=[{"who": "evil", "group": "disk"}]), "evil belongs to the group disk"),
+    ("scheduled-jobs", _seen("jobs", edited=["/etc/crontab"]), "/etc/crontab is not as its package brought it"),
+    ("security-updates", _seen("updates", held=["openssl"]), "openssl is held"),
+    ("security-updates", _seen("updates", passed_over=[".*"]), ".* is passed over"),
+    ("security-updates", _seen("updates", suites=["trixie"]), "no source of security updates"),
     ("alerts-firing", _alert("warning"), "CacheDown fires"),
+    ("failover-drill", _last("failover_drill", measured={"services_left_out": 12}), "tried only a part"),
+    *(
+        (name, _rehearsed_since(NOW - 60), "could not make it")
+        for name in ("failover-drill", "alert-drill", "load-test", "restore-drill")
+    ),
+    *((name, _last(kind, passed=False, findings=["app: 9 s"]), "app: 9 s") for name, kind in DRILLS.items()),
+    *((name, _last(kind, passed=False), "does not say why") for name, kind in DRILLS.items()),
+    *((name, _last(kind, time=NOW - 200 * DAY), "the last one was") for name, kind in DRILLS.items()),
+    *((name, _last(kind, time=NOW + DAY), "24h ahead") for name, kind in DRILLS.items()),
+    *((name, _last(kind, problem="it cannot be read"), "cannot be read") for name, kind in DRILLS.items()),
 ]
 
 NOT_APPLICABLE: list[tuple[str, Break, str]] = [
+    ("autoscaler-decides", _expect("autoscaler", enabled=False), "firstbell_autoscaling is false"),
+    ("autoscaler-calendar", _expect("autoscaler", enabled=False), "firstbell_autoscaling is false"),
+    ("night-work", _expect("night_work", enabled=False), "night_work_enabled is false"),
+    ("night-work", _seen("scaling", night={}, night_since=NOW - DAY), "the first night is to come"),
     ("clock", _seen("host", "clock", container="docker"), "a container"),
     ("swap", _seen("host", "clock", container="docker"), "a container"),
     ("disk-kind", _seen("host", rotational=None), "does not say"),
@@ -376,4 +662,7 @@ NOT_APPLICABLE: list[tuple[str, Break, str]] = [
     ("tls-protocols", _seen("tls", "old", TLSv1={"refused": "no protocols available"}), "cannot speak TLSv1"),
     ("redirect", no_edge, "switched off"),
     ("alert-rules", _expect("monitoring", enabled=False), "firstbell_monitoring is false"),
+    ("alert-drill", _expect("monitoring", enabled=False), "switched off"),
+    *((name, _gone("records", "kept", kind), "none yet; make one") for name, kind in DRILLS.items()),
+    ("log-shipping", _expect("logs", enabled=False), "logs_server is not set"),
 ]

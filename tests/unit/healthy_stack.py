@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from ansible_collections.firstbell.stack.plugins.module_utils._core import engine_config
+from ansible_collections.firstbell.stack.plugins.module_utils._core import engine_config, sysctls
 from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.catalogue import CHECKS
 from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.model import Facts, run
+from ansible_collections.firstbell.stack.plugins.module_utils._core.records import KINDS
 from ansible_collections.firstbell.stack.plugins.module_utils._core.sizing import sizing
 from ansible_collections.firstbell.stack.plugins.module_utils._core.units import parse_duration
 
@@ -23,8 +25,21 @@ NETWORKS = {
     "haproxy": ["edge"],
 }
 DAEMON = {"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file": "3"}, "no-new-privileges": True}
+RULES_FILE = "/opt/school/monitoring/prometheus/rules.yml"
 RULES = [{"port": 22, "source": "any"}, {"port": 80}, {"port": 443}, {"port": 2377, "source": "peers"}]
+NFT = {"written": "table {\n a\n b\n}\n", "file": "table {\n a\n b\n}\n"}
+SYSCTLS = {"net.core.somaxconn": "65535", "net.netfilter.nf_conntrack_max": "262144"}
+BACKUP = {"stack": "school", "postgres": {"dumps_kept": 7, "schedule": ["school-backup-incr.timer"]}}
 TIMERS = ["school-backup-incr.timer", "firstbell-image-cleanup.timer"]
+GATE = "school-autoscaler-gate.socket"
+#: A unit that ends with the digest of what its service reads.
+LISTING = "/etc/systemd/system/school-container-listing.service"
+FILES = {
+    "/opt/school/nginx/conf/nginx.conf": "one\ntwo\n",
+    RULES_FILE: "groups:\n",
+    f"/etc/systemd/system/{GATE}": "[Socket]\n\n[Install]\nWantedBy=sockets.target\n",
+    LISTING: "[Service]\nRestart=always\n",
+}
 
 
 def _engine(plan: dict[str, Any]) -> dict[str, Any]:
@@ -34,6 +49,7 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
         health = plan["health"].get(name, {"interval": "10s", "timeout": "5s", "start_period": "30s", "retries": 3})
         services[name] = {
             "values": {
+                "image": f"firstbell/{name}:0123456789ab",
                 "replicas": plan["app"]["replicas"] if name == "app" else 1,
                 "env": {"NODE_OPTIONS": "--max-old-space-size=480", "TZ": "Etc/UTC"} if name == "app" else {},
                 "networks": [{"name": f"school_{network}"} for network in NETWORKS[name]],
@@ -53,6 +69,7 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
             },
             "deployed": f"digest of {name}",
             "digest": f"digest of {name}",
+            "changed": [],
             "update": "completed",
             "running": plan["app"]["replicas"] if name == "app" else 1,
             "failed": [{"error": "task: non-zero exit (1)", "at": "2026-11-22T02:00:00.123456789Z"}],
@@ -73,12 +90,15 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
                 "memory": limits["memory"],
                 "cpus": round(limits["cpus"] * SECOND),
                 "pids": limits["pids"],
+                "paused": False,
                 "health": "healthy",
                 "oom_killed": False,
                 "mounts": ["/opt/school/run"],
                 "log_driver": "json-file",
                 "log_options": {"max-size": "10m", "max-file": "3"},
                 "log_bytes": 1000,
+                "uids": ["1001"],
+                "networks": [f"school_{network}" for network in NETWORKS[name]],
                 "process": {"NoNewPrivs": "1", "CapEff": "0000000000000000", "Uid": "1001\t1001\t1001\t1001"},
             }
         )
@@ -93,8 +113,13 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
             "school_data": {"internal": True, "driver": "overlay"},
             "school_database": {"internal": True, "driver": "overlay"},
         },
-        "images": {f"sha256:{name}": {"tags": [], "created": NOW - 3 * DAY} for name in SERVICES},
-        "daemon": {"found": found, "config": DAEMON},
+        "images": {
+            f"sha256:{name}": {"tags": [f"firstbell/{name}:0123456789ab"], "created": NOW - 3 * DAY}
+            for name in SERVICES
+        },
+        "daemon": {"found": found},
+        "nodes": {"bell1": "active"},
+        "released": "firstbell/app:0123456789ab",
         "secrets": [{"name": "school_app_env_1", "created": "2026-10-01T00:00:00.1Z"}],
     }
 
@@ -118,10 +143,12 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
             "idle_in_transaction": 0,
             "unencrypted": 0,
             "oldest_transaction": 1000,
+            "connection_limit": -1,
+            "damaged_pages": "",
             "roles": [
                 _role("postgres", superuser=True, without_password=True, scram=False),
                 _role("school_owner"),
-                _role("school_monitoring"),
+                _role("school_monitoring", connections=3),
                 _role("school_app", settings=["statement_timeout=30s", "lock_timeout=10s"]),
             ],
             "hba": [
@@ -132,6 +159,17 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
             "extensions": ["pg_stat_statements"],
             "statements": 100,
             "app_creates": False,
+            "overrides": [
+                {"database": "", "role": "school_app", "settings": ["statement_timeout=30s", "lock_timeout=10s"]},
+                {"database": "", "role": "school_monitoring", "settings": ["statement_timeout=10s"]},
+            ],
+            "by_hand": [{"name": "restore_command", "setting": "pgbackrest"}, {"name": "work_mem", "setting": "1MB"}],
+            "memberships": [{"granted": "pg_monitor", "member": "school_monitoring"}],
+            "slots": [{"name": "standby", "active": True, "bytes": 0}],
+            "languages": [],
+            "weak_tables": [],
+            "lost": [],
+            "given": [],
         },
         "indexes": {
             "findings": [],
@@ -153,6 +191,7 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
                 }
             ],
             "DATABASES": [{"name": "school", "paused": "0", "disabled": "0"}],
+            "users": ["school_app", "school_monitoring"],
         },
         "cache": {
             "info": {
@@ -170,13 +209,18 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
                 "PING": ["PONG"],
             },
             "file": "".join(f"{name} {value}\n" for name, value in plan["redis"]["settings"].items()),
+            "users": {
+                "default": ["off"],
+                "app": ["on", "~*", "+@all", "-@admin", "-@dangerous", "-flushall", "-flushdb", "-keys"],
+                "backup": ["on", "-@all", "+bgsave"],
+            },
         },
     }
 
 
 def _role(name: str, **more: Any) -> dict[str, Any]:
     ordinary = {"superuser": False, "powerful": False, "without_password": False, "scram": True, "settings": None}
-    return {"name": name, **ordinary, **more}
+    return {"name": name, **ordinary, "own_password": True, "connections": -1, "valid_until": "", **more}
 
 
 def _rule(line: int, kind: str, role: str, method: str) -> dict[str, Any]:
@@ -204,18 +248,55 @@ def _host() -> dict[str, Any]:
                 "/opt/school/redis/users.acl": {"mode": 0o400, "uid": 1001, "gid": 1001},
             },
             "kernel": {"net.core.somaxconn": "65535", "net.netfilter.nf_conntrack_max": None},
+            "configuration": {"/opt/school/nginx/conf/nginx.conf": {"mode": 0o644, "uid": 1001, "gid": 1001}},
+            "sysctls_file": sysctls.render({**SYSCTLS, "net/ipv6/conf/eth0/accept_ra": "2"}),
             "clock": {"synchronised": True, "active": True, "timezone": "Etc/UTC", "container": ""},
+            "open": [],
             "failed_units": [],
+            "journal": "active",
             "listeners": [22, 80, 443],
         },
+        "logs": {"active": "active", "connected": True, "waiting_bytes": 0},
         "units": {
             **{name: _unit(Triggers=name.replace(".timer", ".service")) for name in TIMERS},
             **{name.replace(".timer", ".service"): _unit("inactive") for name in TIMERS},
+            **{name: _unit() for name in ("docker.service", "docker.socket", GATE)},
         },
-        "files": {"/opt/school/nginx/conf/nginx.conf": "one\ntwo\n"},
-        "access": {"path": "/var/run/docker.sock", "mode": 0o660, "uid": 0, "members": []},
-        "firewall": {"wanted": "table {\n a\n b\n}", "live": "table {\n a\n b\n}", "unit": _unit()},
+        "files": {
+            **FILES,
+            LISTING: f"{FILES[LISTING]}\n# {'0f' * 32}\n",
+            "/opt/school/backup/backup.json": json.dumps(BACKUP),
+        },
+        "certificates": [],
+        "secret_files": {"/opt/school/redis/users.acl": ""},
+        "access": {"path": "/var/run/docker.sock", "mode": 0o660, "uid": 0, "group": "docker", "members": []},
+        "firewall": {"wanted": "table {\n a\n b\n}", "live": "table {\n a\n b\n}", "unit": _unit(), **NFT},
+        "logins": {
+            "roots": ["root"],
+            "open": [],
+            "passwords": [],
+            "ssh": {
+                "passwordauthentication": "yes",
+                "permitemptypasswords": "no",
+                "permitrootlogin": "without-password",
+                "error": "",
+            },
+            "as": "root",
+            "keys": [{"account": "root", "key": "SHA256:one", "comment": "sandbox"}],
+            "members": [{"who": "root", "group": "adm"}],
+            "decisive": {
+                "/etc/shadow": {"mode": 0o640, "uid": 0, "gid": 42},
+                "/usr/local/sbin/school-backup": {"mode": 0o755, "uid": 0, "gid": 0},
+            },
+            "preload": [],
+            "sudo": [],
+            "engine": ["{ path=/usr/sbin/dockerd ; argv[]=/usr/sbin/dockerd -H fd:// }"],
+        },
+        "jobs": {"strange": [], "edited": []},
         "updates": {
+            "held": [],
+            "passed_over": ["^docker"],
+            "suites": ["trixie http://deb.debian.org/debian trixie", "trixie-security http://deb.debian.org/x trixie"],
             "pending": [],
             "security": [],
             "listed": NOW - 3600,
@@ -244,6 +325,7 @@ def _custody() -> dict[str, Any]:
                 "drill": {"success": True, "ended": NOW - 7200, "recovery_point": 2.0, "recovery_time": 6.0},
             },
             "dumps": [NOW - 3600],
+            "damaged_dumps": [],
             "since": NOW - 2 * DAY,
             "configuration": {"compress-type": "zst", "repo1-cipher-type": "aes-256-cbc"},
             "settings": {"postgres": {"retention_days": 30}},
@@ -267,7 +349,7 @@ def _outside() -> dict[str, Any]:
     )
     static = _answer(x_cache="HIT", cache_control="public, max-age=31536000, immutable", content_encoding="gzip")
     refused = {"refused": "tlsv1 alert protocol version"}
-    taken = {"version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"}
+    taken = {"version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384", "fingerprint": "00ff"}
     return {
         "address": "192.0.2.7",
         "scan": {"192.0.2.7": {"open": [22, 80, 443], "tried": 1000}},
@@ -279,6 +361,7 @@ def _outside() -> dict[str, Any]:
             "ends": NOW + 300 * DAY,
             "names": ["school.org"],
             "stranger": dict(refused),
+            "disk": {"path": "/opt/school/nginx/certificate/site.pem", "fingerprint": "00ff", "problem": ""},
             "now": NOW,
         },
         "site": {
@@ -288,6 +371,7 @@ def _outside() -> dict[str, Any]:
             "plain": _answer(301, location="https://school.org/firstbell-verify"),
             "stranger": _answer(0),
             "private": _answer(404),
+            "guarded": {"/prometheus": 401},
             "ready": _answer(200),
             "asset": "/_next/static/one.js",
             "static": [dict(static), static],
@@ -303,22 +387,78 @@ def _outside() -> dict[str, Any]:
     }
 
 
+def _records() -> dict[str, Any]:
+    def one(kind: str, measured: dict[str, float]) -> dict[str, Any]:
+        item = {"name": "one", "passed": True, "measured": measured, "finding": ""}
+        record = {"kind": kind, "seconds": 9.5, "passed": True, "measured": measured, "targets": {}, "findings": []}
+        return {**record, "at": "", "items": [item], "time": NOW - 3600, "problem": ""}
+
+    return {
+        "kept": {kind: [one(kind, {"missed_seconds": 4.5})] for kind in KINDS},
+        "restores": [{"ended": NOW - 7200, "success": True, "recovery_time": 6.0, "recovery_point": 2.0}],
+    }
+
+
 def _monitoring() -> dict[str, Any]:
     return {
         "up": [{"job": job, "instance": job, "up": True} for job in ("node", "postgres")],
         "firing": [{"name": "Watchdog", "severity": "info", "about": ""}],
         "rules": 87,
         "written": 87,
+        "unread": [],
+        "silences": 0,
         "failures": 0,
         "alertmanagers": 1,
         "notifications_failed": 0,
     }
 
 
+#: In the last decision it is a Monday, 2027-03-01, 10:00 UTC.
+DECIDED = 1_803_895_200
+CALENDAR = {
+    "timezone": "Etc/UTC",
+    "bands": [
+        {"name": "school", "from": "08:00", "minimum": 1, "maximum": 2},
+        {"name": "night", "from": "22:00", "minimum": 1, "maximum": 1},
+    ],
+}
+
+
+def _scaling() -> dict[str, Any]:
+    done = {"kind": "vacuum", "what": '"public"."Scan"', "why": "900 dead rows of 9000", "seconds": 0.2, "said": "done"}
+    return {
+        "status": {
+            "at": DECIDED,
+            "replicas": 1,
+            "before": 1,
+            "minimum": 1,
+            "maximum": 2,
+            "band": "school",
+            "source": "steady",
+            "reasons": ["calendar: 1 to 2 (school from 08:00, monday)"],
+            "problem": "",
+        },
+        "said": "",
+        "calendar": CALENDAR,
+        "now": NOW,
+        "night": {"at": NOW - 6 * 3600, "complete": True, "stopped": "", "failed": [], "done": [done]},
+        "night_since": NOW - 30 * DAY,
+    }
+
+
 def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
     """What is seen and what is expected, fresh for each test."""
     plan: dict[str, Any] = sizing("small", "4GB", 2).as_dict()
-    seen = {"engine": _engine(plan), **_data(plan), "monitoring": _monitoring(), **_host(), **_custody(), **_outside()}
+    seen = {
+        "engine": _engine(plan),
+        **_data(plan),
+        "monitoring": _monitoring(),
+        "records": _records(),
+        "scaling": _scaling(),
+        **_host(),
+        **_custody(),
+        **_outside(),
+    }
     expected = {
         "stack": "school",
         "first": True,
@@ -329,6 +469,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
             "environment": {"NODE_OPTIONS": "--max-old-space-size=480", "TZ": "Etc/UTC"},
             "indexes": [{"table": "Attendance", "columns": ["studentId"]}],
         },
+        "autoscaler": {"enabled": True, "calendar": CALENDAR, "most": 2, "lead": 180},
         "backup": {
             "enabled": True,
             "s3": True,
@@ -336,6 +477,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
             "files_age": 10800,
             "components": ["redis"],
             "timers": TIMERS[:1],
+            "config": {"path": "/opt/school/backup/backup.json", "settings": BACKUP},
         },
         "docker": {"settings": DAEMON, "timers": TIMERS[1:]},
         "edge": {
@@ -355,25 +497,39 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
             "frame_options": "SAMEORIGIN",
             "timers": [],
         },
-        "files": {"/opt/school/nginx/conf/nginx.conf": "one\ntwo\n"},
+        "files": dict(FILES),
         "firewall": {"enabled": True, "rules": RULES},
         "host": {
             "directories": [{"path": "/opt/school"}],
-            "sysctls": {"net.core.somaxconn": 65535, "net.netfilter.nf_conntrack_max": 262144},
+            "sysctls": SYSCTLS,
             "sysctls_optional": ["net.netfilter.*"],
             "swap": "1GB",
             "timezone": "Etc/UTC",
+            "time_service": True,
+            "upgrade_exclude": ["^docker"],
         },
+        "night_work": {"enabled": True, "timers": []},
         "pgbouncer": {"settings": plan["pgbouncer"]["settings"], "database": "school"},
-        "monitoring": {"enabled": True, "receivers": True, "users": {}, "jobs": ["node", "postgres"]},
+        "logs": {"enabled": True, "unit": "school-logs.service", "server": "logs.test:6514"},
+        "images": {name: f"firstbell/{name}:0123456789ab" for name in SERVICES},
+        "monitoring": {
+            "enabled": True,
+            "receivers": True,
+            "users": {},
+            "jobs": ["node", "postgres"],
+            "rules_file": RULES_FILE,
+        },
         "postgres": {
             "settings": plan["postgres"]["settings"],
             "monitoring_role": "school_monitoring",
             "app_role": "school_app",
             "owner_role": "school_owner",
             "roles_extra": [],
+            "extensions": ["pg_stat_statements"],
             "app_role_settings": {"statement_timeout": "30s", "lock_timeout": "10s"},
             "app_role_creates_tables": False,
+            "app_role_revoked": [],
+            "connections": {"school_owner": -1, "school_app": -1, "school_monitoring": 3},
         },
         "redis": {"settings": plan["redis"]["settings"]},
     }

@@ -86,6 +86,7 @@ class Containers(Collector):
                 if reading and (name not in LIMITED or reading.cpu_quota):
                     metric.add_metric(key, getattr(reading, field))
             yield metric
+        yield from _of_network(listing, newest)
         started = GaugeMetricFamily("container_start_time_seconds", "When it was made", labels=LABELS)
         for key, newer in newest.items():
             started.add_metric(key, newer[0])
@@ -108,6 +109,20 @@ class Containers(Collector):
         for key, count in self.kills.items():
             metric.add_metric(key, count)
         return metric
+
+
+def _of_network(listing: dict[str, Any], newest: dict[tuple[str, str], tuple[float, str]]) -> Iterator[Metric]:
+    """What the host has counted for each task's newest container."""
+    carried = {
+        (task["name"], task["service"]): task["network"]
+        for task in listing.get("containers", {}).values()
+        if "network" in task and newest.get((task["name"], task["service"]), (0.0, ""))[0] == float(task["created"])
+    }
+    for place, kind in enumerate(("receive", "transmit")):
+        metric = CounterMetricFamily(f"container_network_{kind}_bytes", "Bytes over all of its networks", labels=LABELS)
+        for key, pair in carried.items():
+            metric.add_metric(key, pair[place])
+        yield metric
 
 
 def _of_listing(listing: dict[str, Any]) -> Iterator[Metric]:

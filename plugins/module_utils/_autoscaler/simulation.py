@@ -27,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--users", type=float, default=USERS, help=f"most users on a school day ({USERS:g})")
     parser.add_argument("--recorded", default="", help="CSV with the columns time, requests and sessions")
     parser.add_argument("--fixed", type=int, default=FIXED, help=f"replicas to compare with ({FIXED})")
+    parser.add_argument("--cpus", type=float, default=0, help="CPUs that the replicas share (0: one each)")
     parser.add_argument("--svg", default="", help="file for the picture")
 
 
@@ -52,4 +53,5 @@ def replayed(config: Config, options: argparse.Namespace) -> tuple[str, str]:
         course=course,
         course_name=options.recorded,
         fixed=options.fixed,
+        cpus=options.cpus,
     )

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 import time
 
 from .._core.errors import FirstbellError
 from .._core.fingerprint import compare, fingerprint, key_of
 from .._core.pgbackrest import TYPES
 from .._io import system
-from . import metrics
+from . import inventory, metrics
 from .host import Host
 from .postgres import Postgres
 from .speech import say
@@ -52,9 +53,11 @@ def make(host: Host, kind: str, repository: int | None = None, gentle: bool = Fa
             check=False,
         )
         if done.code:
-            failures.append(f"repository {number}: {explain(done)}")
+            failures.append(f"repository {number}: {explain(done)}{unreadable(host.config.command, number, done)}")
             continue
         label = next((line.split(" = ")[1] for line in done.out.splitlines() if "new backup label = " in line), "?")
+        if number == 1:
+            inventory.add(host, label)
         say(f"changed: {kind} backup {label} in repository {number}, {time.monotonic() - started:.1f} s")
     if failures:
         raise FirstbellError("; ".join(failures))
@@ -67,6 +70,14 @@ def explain(done: system.Result) -> str:
         line.split("P00", 1)[-1].strip() for line in lines if "ERROR:" in line or "WARN:" in line or "HINT:" in line
     ]
     return " ".join(told) or " ".join(lines[-3:]) or f"exit status {done.code}"
+
+
+def unreadable(command: str, repository: int, done: system.Result) -> str:
+    """What to do about a backup that the next one cannot be based on."""
+    found = re.search(r"unable to load backup manifest file '\S*/([^/']+)/backup\.manifest'", done.out + done.err)
+    if not found:
+        return ""
+    return f". It is damaged: {command} forget {found[1]} --repository {repository}, then make the backup again"
 
 
 def key_path(host: Host) -> str:

@@ -8,13 +8,16 @@ from __future__ import annotations
 import argparse
 import shutil
 import time
+from dataclasses import replace
 from typing import Any
 
-from .._core.backup_check import Facts, judge, lost_moments, newest_restorable
+from .._core.backup_check import Facts, judge, lost_moments, lost_past, newest_restorable
+from .._core.backup_pace import intervals, parse_elapses, slow_backups
 from .._core.errors import FirstbellError
 from .._core.findings import Finding
 from .._core.pgbackrest import Verdict, parse_verify
 from .._io import system
+from . import inventory
 from .backup import check_key
 from .host import Host
 from .metrics import read_record, refresh
@@ -27,16 +30,23 @@ HELP = "Check that the database can be restored."
 # It only reads: a backup that takes an hour must not hide for an hour that archiving fails.
 EXCLUSIVE = False
 
+# Enough to see every hour of a day, and every day of a week.
+_ITERATIONS = 32
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--read", action="store_true", help="read every byte of the repositories as well")
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
-    findings, content = examine(host)
+    damaged: list[Finding] = []
     if options.read:
         with host.lock(f"{NAME} --read"):
-            findings += read(host)
+            damaged = read(host)
+            if not damaged:
+                inventory.accept(host, inventory.DATABASE)
+    findings, content = examine(host)
+    findings += [*damaged, *inventory.of_files(host)]
     host.record("check", {**content, "problems": len(findings), "findings": [str(finding) for finding in findings]})
     refresh(host)
     for finding in findings:
@@ -56,17 +66,25 @@ def examine(host: Host) -> tuple[list[Finding], dict[str, Any]]:
     except FirstbellError as error:
         # Nothing else can be read with a wrong key.
         return [Finding("key", str(error), "")], {"time": time.time(), "newest_restorable": 0}
+    present = inventory.listing(host)
     facts = look(host)
+    postgres = Postgres(host)
+    facts = replace(facts, folders={number: postgres.folders(number) for number in facts.archives})
     server = facts.server
     repository_bytes = sum(entry.size for archive in facts.archives.values() for entry in archive)
     repository_bytes += sum(backup.stored for backup in facts.stanza.backups)
-    return judge(host.config, facts), {
+    slow = slow_backups(facts.stanza, intervals(_elapses(host)), host.config.command)
+    return [*judge(host.config, facts), *slow, *inventory.of_database(host, present, facts.stanza)], {
         "time": facts.now,
         "newest_restorable": newest_restorable(facts),
         "archive_failed": server.failed if server else None,
         "archive_waiting": server.waiting if server else None,
         "repository_bytes": repository_bytes,
-        "lost_moments": [note for number in facts.archives for note in lost_moments(facts, number)],
+        "lost_moments": [
+            note
+            for number in facts.archives
+            for note in (*lost_moments(facts, number), *lost_past(host.config, facts, number))
+        ],
     }
 
 
@@ -78,16 +96,18 @@ def look(host: Host) -> Facts:
     except FirstbellError as error:
         problem = str(error)
     stanza = postgres.stanza()
-    archives, starts = {}, {}
+    archives, starts, timelines = {}, {}, {}
     for repository in stanza.repositories:
         if repository.code in (0, 2):
-            archives[repository.number], starts[repository.number] = postgres.archive(repository.number, stanza)
+            number = repository.number
+            archives[number], starts[number], timelines[number] = postgres.archive(number, stanza)
     drill = read_record(host, "drill")
     return Facts(
         now=time.time(),
         stanza=stanza,
         archives=archives,
         starts=starts,
+        histories=timelines,
         server=server,
         server_problem=problem,
         timers={name: _runs(name) for name in host.config.postgres.schedule},
@@ -113,6 +133,16 @@ def read(host: Host) -> list[Finding]:
         findings += [Finding(f"repository {number}", problem, fix) for problem in verdict.problems]
     host.record("read", {"time": time.time(), "verdicts": verdicts})
     return findings
+
+
+def _elapses(host: Host) -> dict[str, list[float]]:
+    """The next moments at which each kind of backup is made."""
+    found = {}
+    for kind, calendar in host.config.postgres.calendars.items():
+        if calendar:
+            said = system.run(["systemd-analyze", "calendar", f"--iterations={_ITERATIONS}", calendar], check=False)
+            found[kind] = parse_elapses(said.out)
+    return found
 
 
 def _runs(timer: str) -> bool:

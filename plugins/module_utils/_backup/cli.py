@@ -31,7 +31,7 @@ from . import (
     offsite,
     restore,
 )
-from .host import Host
+from .host import LOCK_PATIENCE, Host
 from .speech import complain
 
 DATABASE: tuple[Any, ...] = (backup, check, drill, restore, info, dump, offsite, forget, assure)
@@ -42,6 +42,13 @@ COMMANDS = (*DATABASE, *FILES)
 def parser(config: backup_config.Config) -> argparse.ArgumentParser:
     """The options of all subcommands."""
     top = argparse.ArgumentParser(prog=config.command, description=f"Backups of the stack {config.stack}.")
+    top.add_argument(
+        "--patience",
+        type=float,
+        default=LOCK_PATIENCE,
+        metavar="SECONDS",
+        help="how long to wait for another command that is at work; default: %(default)g",
+    )
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for module in COMMANDS:
         sub = commands.add_parser(module.NAME, help=module.HELP, description=module.HELP)
@@ -59,7 +66,7 @@ def main(config_path: str, arguments: Sequence[str] | None = None) -> int:
         complain(f"{config_path}: {error}")
         return 1
     options = parser(config).parse_args(arguments)
-    host = Host(config)
+    host = Host(config, options.patience)
     try:
         if options.module.EXCLUSIVE:
             with host.lock(options.module.NAME):

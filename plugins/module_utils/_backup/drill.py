@@ -148,7 +148,7 @@ def _wait_for_archive(postgres: Postgres, live: Server, marker: str, committed: 
         return bool(seen)
 
     wait_until(archived, _ARCHIVING_PATIENCE, f"{segment.name} with the marker {marker} has not been archived")
-    archive, _starts = postgres.archive(repository, postgres.stanza())
+    archive, _starts, _histories = postgres.archive(repository, postgres.stanza())
     if segment not in {entry.segment for entry in archive}:
         raise FirstbellError(f"{segment.name} with the marker {marker} is not in repository {repository}")
     return max(seen[0] - committed, 0.0)
@@ -162,7 +162,7 @@ def _require_space(folder: str, size: int) -> None:
 
 def _restore(host: Host, recovery: Recovery, backup: Backup, marker: str, folder: str) -> tuple[float, float]:
     """Seconds of the restore alone, and until the server took writes."""
-    postgres, limits = Postgres(host), host.config.postgres.limits
+    postgres, limits = Postgres(host), host.config.postgres.rehearsal
     for name in ("data", f"data/{postgres.config.major}", f"data/{postgres.config.major}/data", "run", "conf", "spool"):
         os.mkdir(f"{folder}/{name}", mode=0o700)
         os.chown(f"{folder}/{name}", 1001, 1001)
@@ -188,7 +188,8 @@ def _restore(host: Host, recovery: Recovery, backup: Backup, marker: str, folder
         "--archive-mode=off",
     ]
     started = time.monotonic()
-    postgres.pgbackrest("restore", *chosen, mounts=mounts, repository=backup.repository)
+    processes = f"--process-max={max(int(limits.cpus), 1)}"
+    postgres.pgbackrest("restore", *chosen, processes, mounts=mounts, limits=limits, repository=backup.repository)
     restored = time.monotonic() - started
     served = [
         f"type=bind,source={folder}/run,target={SOCKET}",

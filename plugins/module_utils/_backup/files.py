@@ -16,6 +16,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .._core import file_backup, restic
@@ -23,7 +24,7 @@ from .._core.errors import FirstbellError
 from .._core.file_backup import LOCAL, S3, FilesConfig
 from .._core.restic import Answer, ResticError, Snapshot
 from .._io import system
-from .host import SHARES, Host
+from .host import Host, until_answered
 
 READ = ("DAC_READ_SEARCH",)
 WRITE = ("CHOWN", "DAC_OVERRIDE", "FOWNER")
@@ -102,7 +103,8 @@ class Files:
         patience = store.patience if store else 86400.0
         self.host.remove("restic")
         try:
-            done = system.run(argv, check=False, timeout=patience)
+            # All that it does may be done twice.
+            done = until_answered(lambda: system.run(argv, check=False, timeout=patience))
         except system.CommandTimeoutError:
             raise ResticError(
                 f"{self.location(repository)} did not do its work within {patience:g} s", "unreachable"
@@ -121,6 +123,9 @@ class Files:
         self, repository: str, mounts: Sequence[str], capabilities: Sequence[str], source: str, hostname: str
     ) -> list[str]:
         limits, store = self.config.limits, self.config.store
+        if capabilities == WRITE:
+            # Somebody waits for what is restored.
+            limits = replace(limits, cpus=float(os.cpu_count() or 1))
         all_mounts = [f"type=bind,source={self.directory}/key,target=/run/key,readonly", *mounts]
         options: list[str] = ["--json", "--password-file", "/run/key", "--cache-dir", "/cache", "--cleanup-cache"]
         all_mounts.append(f"type=bind,source={self.directory}/cache,target=/cache")
@@ -145,8 +150,7 @@ class Files:
             *("--hostname", hostname or self.config.host, "--network", network),
             *("--user", "0:0", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
             *(part for name in capabilities for part in ("--cap-add", name)),
-            *("--pids-limit", str(limits.pids), "--cpu-shares", str(SHARES), "--cpus", f"{limits.cpus:g}"),
-            *("--memory", str(limits.memory), "--memory-swap", str(limits.memory)),
+            *limits.options(),
             *(
                 "--tmpfs",
                 "/tmp:mode=1777,size=256m",  # noqa: S108 (in the container)

@@ -16,7 +16,7 @@ from .._core import file_backup, restic
 from .._core.errors import FirstbellError
 from .._core.file_backup import LOCAL, REDIS, S3, Component
 from .._core.restic import ResticError, Saved
-from . import files_report, files_sample
+from . import files_report, files_sample, inventory
 from .files import READ, Files
 from .host import Host
 from .redis import Redis
@@ -44,7 +44,8 @@ def run(host: Host, options: argparse.Namespace) -> int:
             say("changed: the first backup of the files")
         if not options.adopt:
             _refuse_heritage(files)
-        return _run(files, wanted)
+        with inventory.working(host):
+            return _run(files, wanted)
 
 
 def _refuse_heritage(files: Files) -> None:
@@ -52,7 +53,7 @@ def _refuse_heritage(files: Files) -> None:
 
     After a backup of the new host, the newest backup would be that of an empty one.
     """
-    if not files.config.store or files.recorded_key(S3):
+    if S3 not in files.config.repositories or files.recorded_key(S3):
         return
     try:
         found = files.snapshots(S3)
@@ -82,7 +83,7 @@ def _run(files: Files, wanted: list[Component]) -> int:
                 saved[component.name] = result
         if saved:
             _try(failures, lambda: files.forget(LOCAL, state))
-    if files.config.store and opened:
+    if S3 in files.config.repositories and opened:
         _try(failures, lambda: _off_site(files, state))
     files.remember(state)
     record = {

@@ -11,8 +11,8 @@ from typing import Any
 
 from .._core import file_backup, restic
 from .._core.errors import FirstbellError
-from .._core.file_backup import S3
-from . import files_report
+from .._core.file_backup import LOCAL, S3
+from . import files_report, inventory
 from .files import Files
 from .host import Host
 from .speech import say
@@ -35,7 +35,10 @@ def run(host: Host, options: argparse.Namespace) -> int:
         start = time.time()
         findings: list[str] = []
         for repository in [options.repository] if options.repository else files.config.repositories:
-            findings += [f"{repository}: {text}" for text in check(files, repository, state, options)]
+            found = check(files, repository, state, options)
+            findings += [f"{repository}: {text}" for text in found]
+            if options.all and repository == LOCAL and not found:
+                inventory.accept(host, inventory.FILES)
         files.remember(state)
         record = {
             "ok": not findings,

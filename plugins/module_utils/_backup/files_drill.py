@@ -16,9 +16,9 @@ from typing import Any
 
 from .._core import file_backup, redis_save
 from .._core.errors import FirstbellError
-from .._core.file_backup import REDIS, Component
+from .._core.file_backup import REDIS, UPLOADS, Component
 from .._core.restic import Snapshot
-from . import files_report, files_sample
+from . import files_references, files_report, files_sample
 from .files import Files
 from .host import Host
 from .redis import Redis
@@ -84,6 +84,8 @@ def _drill(
     target = f"{files.directory}/drill"
     shutil.rmtree(target, ignore_errors=True)
     os.mkdir(target, 0o700)
+    # Those of a backup from the past may be gone for good reason.
+    named = files_references.named(files) if component.name == UPLOADS and not options.random else []
     try:
         files.restore(options.repository, snapshot.id, [file_backup.MANIFEST], target)
         probes, more = files_sample.read(target + file_backup.MANIFEST)
@@ -93,6 +95,7 @@ def _drill(
         found = [item for item in (files_sample.probe(top + item.path) for item in probes) if item]
         result = file_backup.compare(probes, {item.path: item for item in files_sample.moved(found, top, "")})
         different = list(result.different)
+        different += files_references.missing(files, options.repository, snapshot, target, named)
         if component.name == REDIS:
             held = Redis(files).read(f"{top}/{REDIS}/{redis_save.DUMP}")
             if held.keys != more.get("keys"):
@@ -105,5 +108,6 @@ def _drill(
         "seconds": round(time.time() - start, 1),
         "same": result.same,
         "changed": result.changed,
+        "named_by_rows": len(named),
         "different": different,
     }

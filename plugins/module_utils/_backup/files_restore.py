@@ -34,6 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--to", help="an empty or new directory to restore into")
     parser.add_argument("--in-place", action="store_true", help="replace what is there, which is kept beside")
     parser.add_argument("--confirm", default="", help="with --in-place: the name of the stack")
+    parser.add_argument("--which", action="store_true", help="only say which backup it would be, or why it cannot be")
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
@@ -48,6 +49,10 @@ def run(host: Host, options: argparse.Namespace) -> int:
         snapshot = file_backup.choose(
             files.snapshots(options.repository), component.name, wanted=options.snapshot, at=at, now=start
         )
+        if options.which:
+            made = f"{datetime.fromtimestamp(snapshot.time, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+            say(f"{component.name}: {snapshot.id[:8]} of {made}")
+            return 0
         stamp = f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}"
         if not options.in_place:
             target = _target(options.to or f"{files.directory}/restored/{component.name}-{snapshot.id[:8]}-{stamp}")

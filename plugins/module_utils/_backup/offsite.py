@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import time
 
-from .._core.backup_check import not_yet_there
+from .._core.backup_check import histories_not_yet_there, not_yet_there
 from .._core.errors import FirstbellError
 from .backup import check_key, explain
 from .check import look
@@ -30,7 +30,8 @@ _AT_ONCE = 64
 #: Each file is fetched, decrypted and checked on the way. A history of timelines goes as it is.
 _SCRIPT = """
 for name; do
-    pgbackrest {host} --no-archive-async archive-get "$name" "/tmp/$name"
+    pgbackrest {host} --no-archive-async archive-get "$name" "/tmp/$name" ||
+        {{ echo "ERROR: $name cannot be read from the repository on the host" >&2; exit 1; }}
     pgbackrest {store} --no-archive-async archive-push "/tmp/$name"
     rm "/tmp/$name"
 done
@@ -55,11 +56,7 @@ def follow(host: Host, number: int) -> None:
     if number not in facts.archives:
         said = next((r.message for r in facts.stanza.repositories if r.number == number), "it does not answer")
         raise FirstbellError(f"repository {number}: {said}")
-    histories = [
-        f"{timeline:08X}.history"
-        for timeline in sorted(set(facts.starts.get(1, {})) - set(facts.starts.get(number, {})))
-    ]
-    names = [*histories, *(entry.segment.name for entry in not_yet_there(facts, number))]
+    names = [*histories_not_yet_there(facts, number), *(entry.segment.name for entry in not_yet_there(facts, number))]
     started = time.monotonic()
     script = _SCRIPT.format(host=" ".join(postgres.words(1)), store=" ".join(postgres.words(number)))
     for first in range(0, len(names), _AT_ONCE):

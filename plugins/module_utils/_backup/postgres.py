@@ -9,21 +9,25 @@ from collections.abc import Sequence
 
 from .._core.backup_config import Limits
 from .._core.pgbackrest import Repository, Stanza, merge, parse_info
-from .._core.wal import Archived, histories, parse_history, parse_listing
+from .._core.wal import Archived, folders, histories, parse_history, parse_listing
 from .._io import system
 from .host import Host
 
 REPOSITORY, SPOOL, CONFIGURATION = "/var/lib/pgbackrest", "/var/spool/pgbackrest", "/etc/pgbackrest"
 STORE = "/etc/pgbackrest-offsite"
 UNREACHABLE = 99
+#: How long a store may take to say what it holds. pgBackRest itself would try for minutes.
+STORE_PATIENCE = 30.0
 DATA, SOCKET = "/var/lib/postgresql", "/run/postgresql"
 
 
 class Postgres:
     """The database of the stack and its repositories."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, as_of: str = "") -> None:
+        """``as_of``: read the store as it was at that moment, where it keeps old versions of its objects."""
         self.host = host
+        self.as_of = as_of
         self.config = host.config.postgres
         self.directory = host.config.directory
 
@@ -59,6 +63,8 @@ class Postgres:
     def words(self, repository: int) -> list[str]:
         """The options that choose a repository. The one on the host is the default."""
         chosen = [f"--config={STORE}/offsite.conf"] if repository > 1 else []
+        if repository > 1 and self.as_of:
+            chosen += ["--repo=1", f"--repo-target-time={self.as_of}"]
         return [*chosen, f"--stanza={self.host.config.stack}"]
 
     def store_mounts(self, repository: int) -> list[str]:
@@ -79,6 +85,7 @@ class Postgres:
         timeout: float = 86400,
         parameters: Sequence[str] = (),
         repository: int = 1,
+        answers: bool = False,
     ) -> system.Result:
         """Run a command of pgBackRest on one repository; no secret is on its command line.
 
@@ -93,32 +100,49 @@ class Postgres:
             limits=limits,
             check=check,
             timeout=timeout,
+            answers=answers,
         )
 
-    def archive(self, number: int, stanza: Stanza) -> tuple[list[Archived], dict[int, int]]:
-        """The WAL in a repository, and where the timelines of restores begin in it."""
-        if not stanza.archives:
-            return [], {}
-        folder = f"archive/{self.host.config.stack}/{stanza.archives[-1]}"
+    def archive(self, number: int, stanza: Stanza) -> tuple[list[Archived], dict[int, int], list[int]]:
+        """The WAL in a repository, where the timelines of restores begin in it, and those whose history is there."""
+        archive = next((item.archive for item in stanza.repositories if item.number == number), "")
+        if not archive:
+            return [], {}, []
+        folder = f"archive/{self.host.config.stack}/{archive}"
         options = ["--recurse", "--output=json"]
-        listing = self.pgbackrest("repo-ls", *options, parameters=[folder], repository=number).out
+        listing = self.pgbackrest("repo-ls", *options, parameters=[folder], repository=number, answers=True).out
         starts: dict[int, int] = {}
-        for timeline in histories(listing)[-1:]:
+        timelines = histories(listing)
+        for timeline in timelines[-1:]:
             path = f"{folder}/{timeline:08X}.history"
-            history = self.pgbackrest("repo-get", parameters=[path], repository=number).out
+            history = self.pgbackrest("repo-get", parameters=[path], repository=number, answers=True).out
             starts = parse_history(history, timeline)
-        return parse_listing(listing), starts
+        return parse_listing(listing), starts, timelines
 
-    def stanza(self) -> Stanza:
-        """What the repositories hold. One that does not answer is told as such."""
-        found = []
-        for number in self.config.repositories:
+    def folders(self, number: int) -> list[str]:
+        """The names of the backups whose files are in a repository."""
+        parameters = [f"backup/{self.host.config.stack}"]
+        listing = self.pgbackrest(
+            "repo-ls", "--output=json", parameters=parameters, repository=number, answers=True
+        ).out
+        return folders(listing)
+
+    def stanza(self, *, sources: bool = False) -> Stanza:
+        """What the repositories hold, and those that are another host's. One that does not answer is told as such."""
+        others = self.config.sources if sources else ()
+        return merge([self._ask(number) for number in (*self.config.repositories, *others)])
+
+    def _ask(self, number: int) -> Stanza:
+        name, options = self.host.config.stack, ["--output=json", "--log-level-console=error"]
+        try:
+            patience = STORE_PATIENCE if number > 1 else 86400
             said = self.pgbackrest(
-                "info", "--output=json", "--log-level-console=error", repository=number, check=number == 1
+                "info", *options, repository=number, check=number == 1, timeout=patience, answers=True
             )
-            if said.code:
-                message = " ".join((said.out + said.err).split())[:300]
-                found.append(Stanza(self.host.config.stack, (Repository(number, UNREACHABLE, message, ""),), ()))
-            else:
-                found.append(parse_info(said.out, self.host.config.stack, number))
-        return merge(found)
+        except system.CommandTimeoutError:
+            message = f"it did not answer within {STORE_PATIENCE:g} s"
+        else:
+            if not said.code:
+                return parse_info(said.out, name, number)
+            message = " ".join((said.out + said.err).split())[:300]
+        return Stanza(name, (Repository(number, UNREACHABLE, message, ""),), ())

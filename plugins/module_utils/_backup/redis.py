@@ -51,7 +51,7 @@ class Redis:
                 *("docker", "run", "--rm", "--name", self.files.host.container_name("redis-check")),
                 *("--network", "none", "--user", f"{UID}:{UID}", "--read-only", "--cap-drop", "ALL"),
                 *("--security-opt", "no-new-privileges", "--no-healthcheck", "--log-driver", "none"),
-                *("--cpus", f"{config.limits.cpus:g}", "--memory", str(config.limits.memory)),
+                *config.limits.options(),
                 *("--mount", f"type=bind,source={path},target=/{redis_save.DUMP},readonly"),
                 *("--entrypoint", "redis-check-rdb", config.redis_image, f"/{redis_save.DUMP}"),
             ],

@@ -20,7 +20,16 @@ from dataclasses import replace
 
 from .._core.backup_config import Limits
 from .._core.errors import FirstbellError
-from .._core.restore_target import LATEST, Choice, choose, parse_target, prove, refuse_overwriting, refuse_unreached
+from .._core.restore_target import (
+    LATEST,
+    Choice,
+    choose,
+    parse_as_of,
+    parse_target,
+    prove,
+    refuse_overwriting,
+    refuse_unreached,
+)
 from .._core.wal import Archived
 from .._io import system
 from . import assure, backup, metrics
@@ -47,26 +56,30 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lsn", default="", help="a position in the WAL: 0/3000148")
     parser.add_argument("--backup", default="", help="a backup, as info lists them, as it was when it ended")
     parser.add_argument("--repository", type=int, help="only from this one; 2 is the one in S3")
+    parser.add_argument("--as-of", default="", metavar="TIME", help="read the store as it was then, by its versions")
     parser.add_argument("--overwrite", default="", metavar="STACK", help="replace the database that is in place")
 
 
 def run(host: Host, options: argparse.Namespace) -> int:
     target = parse_target(options.time, options.lsn, options.backup)
-    postgres, started = Postgres(host), time.monotonic()
+    as_of, repository = parse_as_of(options.as_of, options.repository)
+    postgres, started = Postgres(host, as_of), time.monotonic()
     refuse_overwriting(host.config.stack, options.overwrite, os.path.exists(f"{postgres.data}/PG_VERSION"))
     backup.check_key(host)
-    stanza = postgres.stanza()
+    stanza = postgres.stanza(sources=True)
     # What cannot be is refused before the living database is asked for anything.
-    choose(target, stanza, time.time(), repository=options.repository)
+    choose(target, stanza, time.time(), repository=repository)
     _flush(postgres, stanza.system_id)
     sound = [repository.number for repository in stanza.repositories if repository.code == 0]
-    wanted = [options.repository] if options.repository else sound
+    wanted = [repository] if repository else sound
     archives = {number: postgres.archive(number, stanza)[0] for number in wanted if number in sound}
     every = [entry for archive in archives.values() for entry in archive]
-    choice = choose(target, stanza, time.time(), every, options.repository)
+    choice = choose(target, stanza, time.time(), every, repository)
     _require_space(host, choice.backup.size)
     running = _stop(host)
-    took, said = _replace(host, choice, archives.get(choice.backup.repository, []), running)
+    took, said = _replace(postgres, choice, archives.get(choice.backup.repository, []), running)
+    if choice.backup.repository in host.config.postgres.sources:
+        _begin_anew(host)
     writable = _start(host, running, started)
     say(f"restored from {choice.backup.label}: {said}")
     say(f"writable again after {writable:.1f} s ({choice.backup.size / 1e9:.2f} GB, copied in {took:.1f} s)")
@@ -170,9 +183,24 @@ def _scale(host: Host, replicas: dict[str, int]) -> None:
         system.run(["docker", "service", "scale", "--detach", *wanted])
 
 
-def _replace(host: Host, choice: Choice, archive: Sequence[Archived], running: dict[str, int]) -> tuple[float, str]:
+def _begin_anew(host: Host) -> None:
+    """Leave the repository on the host to the database that was here; the copy of another one gets its own.
+
+    Two histories in one repository would be in each other's way at the next copy.
+    """
+    aside = f"{host.config.repository}.before-copy"
+    shutil.rmtree(aside, ignore_errors=True)
+    os.rename(host.config.repository, aside)
+    os.mkdir(host.config.repository, mode=0o700)
+    os.chown(host.config.repository, 1001, 1001)
+    say(f"backups of the database that was here are in {aside}; remove it when you do not need it any more")
+
+
+def _replace(
+    postgres: Postgres, choice: Choice, archive: Sequence[Archived], running: dict[str, int]
+) -> tuple[float, str]:
     """Restore into an empty directory, recover, and prove; the old data returns if that fails."""
-    postgres = Postgres(host)
+    host = postgres.host
     aside = f"{postgres.data}.before-restore"
     if os.path.exists(aside):
         # An interrupted restore: what is in place is not whole.
@@ -183,7 +211,7 @@ def _replace(host: Host, choice: Choice, archive: Sequence[Archived], running: d
         os.makedirs(path, mode=0o700, exist_ok=True)
         os.chown(path, 1001, 1001)
     try:
-        took, said = _recover(host, choice, archive)
+        took, said = _recover(postgres, choice, archive)
     except FirstbellError:
         shutil.rmtree(postgres.data, ignore_errors=True)
         if os.path.exists(aside):
@@ -196,13 +224,13 @@ def _replace(host: Host, choice: Choice, archive: Sequence[Archived], running: d
     return took, said
 
 
-def _recover(host: Host, choice: Choice, archive: Sequence[Archived]) -> tuple[float, str]:
+def _recover(postgres: Postgres, choice: Choice, archive: Sequence[Archived]) -> tuple[float, str]:
     """Seconds of the copying, and where the server says that it ended.
 
     What it writes waits to be archived until the service runs: a timeline of a restore that failed
     must not get into the repository, where the next restore would follow it.
     """
-    postgres, directory = Postgres(host), host.config.directory
+    host, directory = postgres.host, postgres.directory
     _empty(f"{host.config.backup}/spool")
     mounts = [
         *postgres.mounts(data=f"{directory}/data/postgres", read_only=False),

@@ -27,6 +27,10 @@ NEWEST_AGE, FULL_AGE = 26 * HOUR, 8 * DAY
 READ_AGE, DRILL_AGE = 8 * DAY, 26 * HOUR
 #: How long WAL may wait for the store.
 OFFSITE_AGE = 300.0
+_FORBIDDEN = (
+    "The store refuses the account: look at backup_s3_access_key and backup_s3_secret_key, at its rights, and whether "
+    "this host's clock is right (timedatectl). Then run the playbook site"
+)
 #: WAL that waits is told long before it would be given up.
 WAITING_SHARE = 10
 
@@ -58,7 +62,9 @@ class ServerFacts:
 class Facts:
     """Everything that a check saw. ``server`` is None where none answers.
 
-    ``archives``: the WAL in each repository; ``starts``: where its timelines begin.
+    ``archives``: the WAL in each repository; ``starts``: where its timelines begin;
+    ``histories``: the timelines whose history file is there, which after a restore are not all that it tells of.
+    ``folders``: names of the backups whose files are in each repository, where that was looked at.
     ``timers``: whether each runs. Ages since 1970; 0 for never.
     """
 
@@ -68,6 +74,8 @@ class Facts:
     starts: Mapping[int, Mapping[int, int]]
     server: ServerFacts | None
     server_problem: str = ""
+    histories: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    folders: Mapping[int, Sequence[str]] = field(default_factory=dict)
     timers: Mapping[str, bool] = field(default_factory=dict)
     free: int = 0
     installed: float = 0
@@ -124,7 +132,7 @@ def judge(config: Config, facts: Facts) -> list[Finding]:
     findings = [*_repositories(config, facts), *_schedule(config, facts), *_space(config, facts)]
     findings += [*_archiving(config, facts), *_offsite(config, facts), *_ages(config, facts)]
     for number in config.postgres.repositories:
-        findings += _gaps(config, facts, number)
+        findings += [*_lost_backups(config, facts, number), *_gaps(config, facts, number)]
     return findings
 
 
@@ -135,7 +143,8 @@ def _repositories(config: Config, facts: Facts) -> Iterator[Finding]:
         repository = known.get(number)
         if repository is None or repository.code:
             said = " ".join(repository.message.split())[:300] if repository else "it does not answer"
-            yield Finding(f"repository {number}", said, f"Look at its disk, its network and its key. {site}")
+            fix = f"Look at its disk, its network and its key. {site}" if "failed with 403" not in said else _FORBIDDEN
+            yield Finding(f"repository {number}", said, fix)
     if facts.server and facts.stanza.system_id and facts.server.system_id != facts.stanza.system_id:
         problem = f"it holds backups of the database {facts.stanza.system_id}, and {facts.server.system_id} runs"
         yield Finding("repository", problem, "Restore it, or move the repository away and run the playbook site")
@@ -202,6 +211,15 @@ def _ages(config: Config, facts: Facts) -> Iterator[Finding]:
         yield Finding("rehearsal", "the last one failed", f"See {config.backup}/records/drill.json; repeat it")
 
 
+def _lost_backups(config: Config, facts: Facts, number: int) -> Iterator[Finding]:
+    """Backups that pgBackRest lists though somebody has removed their files; it looks only when it makes the next."""
+    if number in facts.folders:
+        listed = [backup.label for backup in facts.stanza.backups if backup.repository == number]
+        for label in sorted(set(listed) - set(facts.folders[number])):
+            fix = f"Find out who removed them. Type: {config.command} backup --type full --repository {number}"
+            yield Finding(f"repository {number}", f"the files of backup {label} are gone", fix)
+
+
 def _gaps(config: Config, facts: Facts, number: int) -> Iterator[Finding]:
     backups = sorted((b for b in facts.stanza.backups if b.repository == number and b.start_wal), key=lambda b: b.stop)
     where = f"repository {number}"
@@ -231,6 +249,23 @@ def not_yet_there(facts: Facts, number: int) -> list[Archived]:
     there = {entry.segment for entry in facts.archives.get(number, ())}
     oldest = min(starts, default=max(there, default=None))
     return [e for e in facts.archives.get(1, ()) if e.segment not in there and (oldest is None or e.segment >= oldest)]
+
+
+def histories_not_yet_there(facts: Facts, number: int) -> list[str]:
+    """The names of the history files on the host that another repository lacks."""
+    lacking = set(facts.histories.get(1, ())) - set(facts.histories.get(number, ()))
+    return [f"{timeline:08X}.history" for timeline in sorted(lacking)]
+
+
+def lost_past(config: Config, facts: Facts, number: int) -> list[str]:
+    """Where backups reach less far back than they are kept: to be known, not to be mended."""
+    stops = [backup.stop for backup in facts.stanza.backups if backup.repository == number]
+    promised = max(facts.installed, facts.now - config.postgres.retention_days * DAY)
+    # The first one is made at once, and the next full one within a week.
+    if not stops or min(stops) - promised < FULL_AGE:
+        return []
+    oldest, since = utc(min(stops))[:19], utc(promised)[:19]
+    return [f"repository {number}: backups reach back to {oldest} UTC only, not to {since}; older ones were removed"]
 
 
 def lost_moments(facts: Facts, number: int) -> list[str]:

@@ -83,7 +83,7 @@ def judge(measured: Measured, recovery_point: float, recovery_time: float) -> li
             Finding(
                 where,
                 f"the restore took {measured.recovery_time:.1f} s, more than {recovery_time:.0f} s",
-                "Raise backup_limits, or make incremental backups more often.",
+                "Raise backup_rehearsal_limits, or make incremental backups more often.",
             )
         )
     return findings

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ LOCAL, S3 = "local", "s3"
 #: Where a component's files are in a backup; the manifest lies beside.
 INSIDE = "/host"
 MANIFEST = "/manifest.json"
-REDIS = "redis"
+REDIS, UPLOADS = "redis", "uploads"
 _PATH = re.compile(r"/[^,\"\n\0]*[^,\"\n\0/]")
 
 
@@ -40,7 +41,10 @@ class Component:
 
 @dataclass(frozen=True)
 class Store:
-    """The repository in an S3-compatible store. ``patience``: seconds that one command may take."""
+    """The repository in an S3-compatible store. ``patience``: seconds that one command may take.
+
+    ``read_only``: it is another host's; nothing is written there.
+    """
 
     location: str
     region: str
@@ -49,6 +53,22 @@ class Store:
     authority: bool
     forget: bool = True
     patience: float = 900.0
+    read_only: bool = False
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A query that gives names of files, as rows of the database hold them, and the directory in which they are."""
+
+    query: str
+    directory: str
+
+    def path(self, name: str) -> str:
+        """Where a file is on the host; raises InputError for a name that leads elsewhere."""
+        found = os.path.normpath(f"{self.directory}/{name}")
+        if not found.startswith(f"{self.directory.rstrip('/')}/"):
+            raise InputError(f"a row of the database names {name!r}, which is not below {self.directory}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -66,6 +86,7 @@ class FilesConfig:
     subsets: int = 7
     least_free: int = 2 * 1024**3
     age: float = 3 * 3600.0
+    references: tuple[Reference, ...] = ()
     sample_files: int = 40
     sample_bytes: int = 64 * 1024**2
 
@@ -78,7 +99,7 @@ class FilesConfig:
 
     @property
     def repositories(self) -> tuple[str, ...]:
-        return (LOCAL, S3) if self.store else (LOCAL,)
+        return (LOCAL, S3) if self.store and not self.store.read_only else (LOCAL,)
 
 
 def parse(config: Config) -> FilesConfig:
@@ -90,6 +111,7 @@ def parse(config: Config) -> FilesConfig:
         return FilesConfig(
             limits=Limits(**section.pop("limits")),
             components=components,
+            references=tuple(Reference(**item) for item in section.pop("references", ())),
             store=Store(**store) if store else None,
             **section,
         )

@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from .errors import InputError
 
 PACKAGE = "firstbell"
+CONFIG_MODE = 0o644
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -23,6 +26,17 @@ class File:
     path: str
     content: str | None
     mode: int
+
+
+def configuration(text: str, path: str) -> Mapping[str, Any]:
+    """What the command's file of that path says; raises InputError."""
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{path} is no JSON ({error}); run the playbook site") from None
+    if not isinstance(data, Mapping):
+        raise InputError(f"{path} is not a configuration of this version; run the playbook site")
+    return data
 
 
 def package_files(sources: Mapping[str, str], packages: frozenset[str]) -> dict[str, str]:
@@ -97,3 +111,15 @@ def plan(wanted: Mapping[str, File], found: Mapping[str, tuple[str, int]]) -> li
     return sorted(writes, key=lambda file: (file.mode & 0o111, file.path)) + sorted(
         removals, key=lambda file: file.path
     )
+
+
+def plan_config(
+    path: str, settings: Mapping[str, Any] | None, present: bool, found: Mapping[str, tuple[str, int]]
+) -> list[File]:
+    """The configuration file to write or to remove; one that others write (``settings`` None) is only removed."""
+    if not present:
+        return [File(path, None, 0)] if path in found else []
+    if settings is None:
+        return []
+    text = json.dumps(settings, indent=4, sort_keys=True) + "\n"
+    return [] if found.get(path) == (text, CONFIG_MODE) else [File(path, text, CONFIG_MODE)]

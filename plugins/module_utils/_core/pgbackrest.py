@@ -46,12 +46,13 @@ class Backup:
 
 @dataclass(frozen=True)
 class Repository:
-    """One repository. ``code`` is 0 where pgBackRest finds nothing wrong."""
+    """One repository. ``code`` is 0 where pgBackRest finds nothing wrong; ``archive``: the name of its WAL."""
 
     number: int
     code: int
     message: str
     cipher: str
+    archive: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,6 @@ class Stanza:
     repositories: tuple[Repository, ...]
     backups: tuple[Backup, ...]
     system_id: int = 0
-    archives: tuple[str, ...] = ()
 
     def newest(self, *kinds: str, repository: int | None = None) -> Backup | None:
         """The backup that ended last, among those of the kinds."""
@@ -90,17 +90,19 @@ def parse_info(text: str, name: str, number: int = 1) -> Stanza:
             return Stanza(name, (), ())
         return Stanza(
             name=name,
-            repositories=tuple(_repository(item, number) for item in found.get("repo", ())),
+            repositories=tuple(_repository(item, number, found) for item in found.get("repo", ())),
             backups=tuple(_backup(item, number) for item in found.get("backup", ())),
             system_id=max((int(db.get("system-id", 0)) for db in found.get("db", ())), default=0),
-            archives=tuple(archive["id"] for archive in found.get("archive", ())),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise FirstbellError(f"pgBackRest's answer cannot be read ({error!r}): {text[:200]}") from None
 
 
-def _repository(item: Mapping[str, Any], number: int) -> Repository:
-    return Repository(number, item["status"]["code"], item["status"]["message"], item.get("cipher", ""))
+def _repository(item: Mapping[str, Any], number: int, stanza: Mapping[str, Any]) -> Repository:
+    archives = [archive["id"] for archive in stanza.get("archive", ())]
+    return Repository(
+        number, item["status"]["code"], item["status"]["message"], item.get("cipher", ""), (archives or [""])[-1]
+    )
 
 
 def _backup(item: Mapping[str, Any], number: int) -> Backup:
@@ -130,7 +132,6 @@ def merge(stanzas: Sequence[Stanza]) -> Stanza:
         repositories=tuple(repository for stanza in stanzas for repository in stanza.repositories),
         backups=tuple(backup for stanza in stanzas for backup in stanza.backups),
         system_id=next((stanza.system_id for stanza in stanzas if stanza.system_id), 0),
-        archives=next((stanza.archives for stanza in stanzas if stanza.archives), ()),
     )
 
 
@@ -163,7 +164,8 @@ def parse_verify(text: str) -> Verdict:
             checked, valid = int(match[3]), int(match[4])
             files += checked
             if checked != valid or match[2] not in (None, "valid"):
-                problems.append(f"{subject}: {checked - valid} of {checked} files are not as they were written")
+                what = f"{checked - valid} of {checked} files are not as they were written" if checked else match[2]
+                problems.append(f"{subject}: {what}")
         elif subject and (counts := dict(_COUNT.findall(line))):
             wrong = ", ".join(f"{kind} {count}" for kind, count in counts.items() if int(count))
             if wrong:

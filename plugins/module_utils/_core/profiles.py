@@ -70,13 +70,15 @@ def _service(cpus: float, memory: int, pids: int, reserved_cpus: float, reserved
 # the engine from killing a database that replays its log after a crash.
 _POSTGRES_HEALTH = Health("10s", "5s", "10m", 5)
 # A roll-out waits one interval for each task.
-_SHORT_HEALTH = {"app": Health("10s", "5s", "1m", 3), "postgres": _POSTGRES_HEALTH}
+#: A version that never gets healthy is given up after the start period and three more checks: 70 s, within the 90 s
+#: that a bad release may last.
+_SHORT_HEALTH = {"app": Health("10s", "5s", "40s", 3), "postgres": _POSTGRES_HEALTH}
 
 # CPUs: those of S19, 0.25 in all. They reserve none, for on 2 CPUs academy has none
-# left. Memory: 320 MB in all, each with room above what it was seen to use.
+# left. Memory: 336 MB in all, each with room above what it was seen to use.
 MONITORING: Mapping[str, Service] = {
-    "prometheus": _service(0.09, 152 * MB, 128, 0.0, 64 * MB),
-    "alertmanager": _service(0.03, 32 * MB, 128, 0.0, 16 * MB),
+    "prometheus": _service(0.09, 160 * MB, 128, 0.0, 80 * MB),
+    "alertmanager": _service(0.03, 40 * MB, 128, 0.0, 16 * MB),
     "node_exporter": _service(0.03, 24 * MB, 128, 0.0, 16 * MB),
     "data_exporters": _service(0.05, 48 * MB, 128, 0.0, 32 * MB),
     "blackbox_exporter": _service(0.02, 24 * MB, 128, 0.0, 16 * MB),

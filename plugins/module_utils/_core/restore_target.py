@@ -71,6 +71,18 @@ def parse_time(text: str) -> Target:
     return Target(TIME, utc(when), when=when)
 
 
+def parse_as_of(text: str, repository: int | None) -> tuple[str, int | None]:
+    """The moment of which the store is to be read, as pgBackRest reads it, and the repository; raises InputError.
+
+    Only a store keeps versions: without a repository named, it is the one in S3.
+    """
+    if not text:
+        return "", repository
+    if repository == 1:
+        raise InputError("as-of: the repository on the host keeps no versions; name the store: repository 2")
+    return utc(parse_time(text).when).partition(".")[0] + "+00", repository or 2
+
+
 def parse_target(time: str = "", lsn: str = "", backup: str = "") -> Target:
     """The target that was given, the newest moment without one; raises InputError."""
     given = [name for name, value in (("time", time), ("lsn", lsn), ("backup", backup)) if value]

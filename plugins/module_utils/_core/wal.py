@@ -9,9 +9,10 @@ half of its number, 8 hexadecimal digits each; the low half counts to 255.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from .errors import FirstbellError
@@ -80,23 +81,36 @@ def segment_of(lsn: int, timeline: int) -> Segment:
 
 def parse_listing(text: str) -> list[Archived]:
     """The WAL files in the answer of ``pgbackrest repo-ls --recurse --output=json``, in their order."""
-    try:
-        listing = json.loads(text)
+    with _readable(text):
         found = [
             Archived(parse_segment(match[1]), int(entry["time"]), int(entry["size"]))
-            for path, entry in listing.items()
+            for path, entry in json.loads(text).items()
             if entry["type"] == "file" and (match := _ARCHIVED.fullmatch(path))
         ]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FirstbellError(f"the list of archived WAL cannot be read ({error!r}): {text[:200]}") from None
     return sorted(found, key=lambda archived: archived.segment)
+
+
+def folders(text: str) -> list[str]:
+    """The folders in such a list, without what is in them."""
+    with _readable(text):
+        return sorted(path for path, entry in json.loads(text).items() if entry["type"] == "path" and path != ".")
 
 
 def histories(text: str) -> list[int]:
     """The timelines whose history files are in such a list."""
-    return sorted(
-        int(m[1], 16) for path in json.loads(text) if (m := re.fullmatch(r"(?:.*/)?([0-9A-F]{8})\.history", path))
-    )
+    with _readable(text):
+        return sorted(
+            int(m[1], 16) for path in json.loads(text) if (m := re.fullmatch(r"(?:.*/)?([0-9A-F]{8})\.history", path))
+        )
+
+
+@contextlib.contextmanager
+def _readable(text: str) -> Iterator[None]:
+    """Raise FirstbellError where the answer is no such list."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FirstbellError(f"pgBackRest's list of files cannot be read ({error!r}): {text[:200]!r}") from None
 
 
 def parse_history(text: str, timeline: int) -> dict[int, int]:

@@ -101,6 +101,16 @@ class Authority:
         return stale
 
 
+def survey(directory: str, name: str, certificates: Sequence[Mapping[str, Any]], days: int) -> list[str]:
+    """What is wrong now. What is valid for ``days`` more is well, though a run would renew some of it before."""
+    terms = {"valid_days": days + 1, "renew_days": days, "owner": _USER}
+    authority = WantedAuthority(name, days + 2, days + 1)
+    one = Authority(Path(directory), authority, wanted([{**entry, **terms} for entry in certificates], authority))
+    x509.require_cryptography()
+    steps = one.plan(datetime.now(timezone.utc).replace(microsecond=0))
+    return [f"{step.kind} of {step.name or 'the authority'}: {step.reason}" for step in steps] + one.copies(apply=False)
+
+
 def ensure(parameters: Mapping[str, Any], apply: bool) -> dict[str, Any]:
     """Make the authority and its certificates what they shall be, or tell what would be done."""
     authority = WantedAuthority(

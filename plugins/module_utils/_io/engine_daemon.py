@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._core import engine_config
@@ -16,6 +16,8 @@ from . import engine_api, system, systemd
 
 PATH = "/etc/docker/daemon.json"
 UNIT = "docker.service"
+#: What starts with the host, as the package leaves it.
+_AT_BOOT = (UNIT, "docker.socket")
 #: What the engine read on our last signal. Gone with the next boot, as that reading is.
 _RELOADED = "/run/firstbell/daemon.json"
 
@@ -47,6 +49,17 @@ def find() -> engine_config.Found:
         reloaded=system.read_text(_RELOADED),
         reload_time=system.modified_at(_RELOADED),
     )
+
+
+def not_at_boot() -> list[str]:
+    """The units that somebody has disabled or masked; none where there is no engine yet."""
+    return [unit for unit in _AT_BOOT if systemd.properties(unit).get("UnitFileState") not in ("enabled", "", None)]
+
+
+def start_at_boot(units: Sequence[str]) -> None:
+    """Let them start with the host again."""
+    for verb in ("unmask", "enable"):
+        system.run(["systemctl", verb, *units])
 
 
 def apply(plan: engine_config.Plan, content: str) -> None:

@@ -50,10 +50,10 @@ def _source(name: str, module: Any) -> str:
     return str(text or "")  # a folder without a file of its own
 
 
-def find(library: str, program: str) -> dict[str, tuple[str, int]]:
-    """What is there: content and mode by path, without Python's own cache."""
-    paths = [program]
-    for directory, folders, names in os.walk(library):
+def find(library: str | None, file: str) -> dict[str, tuple[str, int]]:
+    """What is there of a file and a library: content and mode by path, without Python's own cache."""
+    paths = [file]
+    for directory, folders, names in os.walk(library) if library else ():
         folders[:] = [folder for folder in folders if folder != "__pycache__"]
         paths += [os.path.join(directory, name) for name in names]
     found = {}

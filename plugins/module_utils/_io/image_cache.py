@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import shutil
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from .._core.image_build import BuildError, CacheEntry, Request, expired
@@ -19,6 +22,8 @@ _COMPRESSIONS = {
     ".zst": (["zstd", "-q", "-3", "-T0", "-c"], ["zstd", "-q", "-dc"]),
     ".gz": (["gzip", "-1", "-c"], ["gzip", "-dc"]),
 }
+#: Below the folder: a file for each image that was ever built, locked while it is.
+_LOCKS = ".locks"
 
 
 class Cache:
@@ -37,6 +42,18 @@ class Cache:
 
     def holds(self, request: Request) -> bool:
         return self._find(request) is not None
+
+    @contextlib.contextmanager
+    def alone(self, request: Request) -> Iterator[None]:
+        """Keep out whoever shares the folder and wants the same image: it is built once, and loaded by the others."""
+        if self._path is None:
+            yield
+            return
+        locks = self._path / _LOCKS
+        locks.mkdir(mode=0o755, parents=True, exist_ok=True)
+        with (locks / request.file_name).open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def load(self, engine: Engine, request: Request) -> bool:
         """Whether the image could be loaded. A file that is damaged is deleted."""

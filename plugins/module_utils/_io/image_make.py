@@ -85,11 +85,15 @@ def make(params: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
 
         def build(name: str) -> None:
             start = time.monotonic()
-            _build(engine, requests[name], work, secrets, float(params["timeout"]))
-            reference = requests[name].reference
+            request = requests[name]
+            with cache.alone(request):
+                what = LOAD if cache.load(engine, request) else BUILD
+                if what == BUILD:
+                    _build(engine, request, work, secrets, float(params["timeout"]))
+                    cache.keep(engine, request)
             seconds = time.monotonic() - start
-            result["images"][name] = _entry(reference, _DONE[BUILD], seconds, engine.sizes([reference]).get(reference))
-            cache.keep(engine, requests[name])
+            size = engine.sizes([request.reference]).get(request.reference)
+            result["images"][name] = _entry(request.reference, _DONE[what], seconds, size)
 
         bases = {name: by_reference.get(request.base_reference, "") for name, request in requests.items()}
         for names in levels(bases):

@@ -68,16 +68,16 @@ def find_program(name: str) -> str | None:
 
 
 def read_text(path: str) -> str | None:
-    """The content of a file, None where there is none."""
+    """The content of a file, None where there is none. What is no UTF-8 is not the same as any text that is wanted."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8", errors="replace") as file:
             return file.read()
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def write_text(path: str, content: str, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
-    """Replace a file in one step; it is on the disk when this returns. ``owner`` is user and group."""
+def stage_text(path: str, content: str, mode: int = 0o644, owner: tuple[int, int] | None = None) -> str:
+    """Write a file beside its place, from where ``os.replace`` puts it there; it is on the disk when this returns."""
     directory = os.path.dirname(path)
     os.makedirs(directory, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=directory, prefix=".firstbell-")
@@ -89,6 +89,16 @@ def write_text(path: str, content: str, mode: int = 0o644, owner: tuple[int, int
             if owner is not None:
                 os.fchown(file.fileno(), *owner)
             os.fsync(file.fileno())
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return temporary
+
+
+def write_text(path: str, content: str, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
+    """Replace a file in one step; it is on the disk when this returns. ``owner`` is user and group."""
+    temporary = stage_text(path, content, mode, owner)
+    try:
         os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)

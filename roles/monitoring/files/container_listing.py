@@ -4,7 +4,8 @@
 The engine's socket lets whoever has it do everything, and its own files of the containers hold their
 environment. So the exporter, which the network reaches, gets neither: this program, which listens
 nowhere, reads from the engine and writes a short list of names. It also counts what only the engine
-sees: how often a task was started again, and how many tasks a service has and should have.
+sees: how often a task was started again, and how many tasks a service has and should have. And it reads what only
+the host sees: the bytes that each container, and the host itself, have received and sent.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ KEPT = 3600.0
 #: Exit status of a process that ended by SIGKILL.
 KILLED = "137"
 
+#: Where the kernel counts what goes over the network, by process, since that is in a network of its own.
+NETWORK = "/proc/{pid}/net/dev"
+LOOPBACK = "lo"
+
 log = logging.getLogger("container_listing")
 
 
@@ -45,6 +50,7 @@ class Listing:
     ended: dict[str, float] = field(default_factory=dict)
     restarts: dict[str, dict[str, Any]] = field(default_factory=dict)
     services: dict[str, dict[str, int]] = field(default_factory=dict)
+    processes: dict[str, int] = field(default_factory=dict)
 
     def started(self, identity: str, labels: dict[str, str], created: float) -> None:
         """Take up a container that runs. Where its task was known before, that was a restart."""
@@ -84,6 +90,16 @@ class Listing:
         if self.services:
             self.restarts = {name: task for name, task in self.restarts.items() if task["service"] in self.services}
 
+    def carried(self, running: set[str]) -> None:
+        """What each container that runs has received and sent."""
+        for identity in running & set(self.containers):
+            if identity not in self.processes:
+                self.processes[identity] = process_of(identity)
+            devices = network(self.processes[identity]) if self.processes[identity] else {}
+            if devices:
+                self.containers[identity]["network"] = [sum(pair) for pair in zip(*devices.values())]
+        self.processes = {identity: pid for identity, pid in self.processes.items() if identity in running}
+
     def count(self, services: list[dict[str, Any]]) -> None:
         """Tasks of every service that is meant to stay, as the engine lists them with their status."""
         self.services = {
@@ -108,6 +124,36 @@ class Listing:
 def task_of(labels: dict[str, str]) -> str:
     """Service and slot, "school_app.2": the task's name without its id. Empty for what is no task."""
     return labels.get(TASK, "").rpartition(".")[0] if SERVICE in labels else ""
+
+
+def network(pid: object = "self") -> dict[str, tuple[int, int]]:
+    """Bytes received and sent by device, as a process sees them; nothing of one that has ended."""
+    try:
+        text = Path(NETWORK.format(pid=pid)).read_text(encoding="ascii")
+    except OSError:
+        return {}
+    lines = [line.partition(":") for line in text.splitlines() if ":" in line]
+    figures = {name.strip(): values.split() for name, _colon, values in lines}
+    return {name: (int(has[0]), int(has[8])) for name, has in figures.items() if name != LOOPBACK}
+
+
+def of_host(devices: dict[str, tuple[int, int]]) -> str:
+    """The host's own without its ends of containers' links, for the node exporter, which sees its container's only."""
+    lines = []
+    for place, kind in enumerate(("receive", "transmit")):
+        name = f"node_network_{kind}_bytes_total"
+        lines += [f"# HELP {name} Bytes of a network device of the host", f"# TYPE {name} counter"]
+        own = sorted((device, pair) for device, pair in devices.items() if not device.startswith("veth"))
+        lines += [f'{name}{{device="{device}"}} {pair[place]}' for device, pair in own]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def process_of(identity: str) -> int:
+    """The first process of a container; 0 when it has just ended."""
+    try:
+        return int(get(f"/containers/{identity}/json")["State"]["Pid"])
+    except (OSError, ValueError, KeyError):
+        return 0
 
 
 def get(path: str) -> Any:
@@ -168,6 +214,7 @@ def refresh(listing: Listing, now: float) -> None:
     except OSError as error:  # no manager of a swarm
         log.debug("%s", error)
     listing.present({container["Id"] for container in running}, now)
+    listing.carried({container["Id"] for container in running})
 
 
 def write(path: Path, text: str) -> None:
@@ -178,14 +225,14 @@ def write(path: Path, text: str) -> None:
     os.replace(new, path)  # noqa: PTH105
 
 
-def follow(listing: Listing, path: Path) -> None:
+def follow(listing: Listing, path: Path, host: Path | None) -> None:
     """Until the engine ends the connection; then wait a little for it."""
     try:
-        update(listing, path)
+        update(listing, path, host)
         for news in events():
             for event in news:
                 take(listing, event)
-            update(listing, path)
+            update(listing, path, host)
             time.sleep(PAUSE)
     except (OSError, ValueError) as error:
         log.warning("%s; once more in 5 s", error)
@@ -203,21 +250,24 @@ def take(listing: Listing, event: dict[str, Any]) -> None:
         listing.stopped(actor["ID"], float(event["time"]), actor["Attributes"].get("exitCode", ""))
 
 
-def update(listing: Listing, path: Path) -> None:
+def update(listing: Listing, path: Path, host: Path | None) -> None:
     """Ask the engine, and write."""
     refresh(listing, time.time())
     write(path, listing.text(time.time()))
+    if host:
+        write(host, of_host(network()))
 
 
 def main(arguments: list[str]) -> int:
     """Follow the engine for as long as it lives, and wait for it when it does not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path, help="the file to write")
+    parser.add_argument("host", type=Path, nargs="?", help="the file for the host's own figures")
     options = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     listing = Listing()
     while True:
-        follow(listing, options.path)
+        follow(listing, options.path, options.host)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError
+from ..host_command import configuration
 from ..names import did_you_mean
 from ..units import shown
 from . import calendar
@@ -59,13 +59,7 @@ class Config:
 
 def parse_file(text: str, path: str) -> Config:
     """The configuration in a file; raises InputError."""
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{path} is no JSON ({error}); run the playbook site") from None
-    if not isinstance(data, Mapping):
-        raise InputError(f"{path} is not a configuration of this version; run the playbook site")
-    return parse(data)
+    return parse(configuration(text, path))
 
 
 def parse(data: Mapping[str, Any]) -> Config:

@@ -42,11 +42,12 @@ _WIDTH, _PANEL, _LEFT, _GAP = 1100, 120, 60, 46
 _LONGEST_LINE = 1000  # points of a line in the picture
 
 
-def text(results: Mapping[str, Result], where: ZoneInfo, service: float) -> str:
+def text(results: Mapping[str, Result], where: ZoneInfo, service: float, cpus: float = 0) -> str:
     """Figures of all replays, and the replicas of each hour."""
     fixed = next(iter(results.values())).fixed_replicas
+    shared = f"the replicas share {cpus:g} CPUs" if cpus else "1 CPU a replica"
     lines = [
-        f"Model: M/M/c, {service * 1000:.1f} ms of CPU a request (1 CPU a replica), beside {fixed} all the time.",
+        f"Model: M/M/c, {service * 1000:.1f} ms of CPU a request ({shared}), beside {fixed} all the time.",
         "",
         _TITLES,
     ]

@@ -4,7 +4,9 @@
 """A queueing model of the application: M/M/c, with a backlog where there are too few replicas.
 
 Requests come at random (Poisson) at a rate, each replica is one server of exponential service
-time, all take from one queue, as HAProxy with ``leastconn`` comes close to. A rate above what the
+time, all take from one queue, as HAProxy with ``leastconn`` comes close to. Replicas of one host
+share its CPUs: more of them than there are CPUs serve no more at once than the CPUs do, and what
+the database and the edge take for a request is gone for them. A rate above what the
 servers carry builds a backlog that is worked off later (a fluid model). Formulas: L. Kleinrock,
 Queueing Systems, volume 1 (1975), section 3.5 (Erlang C).
 """
@@ -24,6 +26,10 @@ MIX: Sequence[tuple[str, float, float]] = (
     ("login page", 4.0, 0.08),
     ("password check", 55.0, 0.04),
 )
+
+#: CPU time of a request in the database, its pool and the edge, in seconds: 0.5 ms of the database for a scan,
+#: measured as above, and as much again for the rest.
+BESIDE = 0.001
 
 #: Busier than this, the formula for the steady state says nothing of the minutes that it is asked for.
 _BUSY = 0.98
@@ -72,11 +78,12 @@ class Formula(NamedTuple):
     rate: float
     servers: int
     behind: float
+    service: float
 
-    def late(self, seconds: float, service: float) -> float:
+    def late(self, seconds: float) -> float:
         """The share of the requests that take longer than ``seconds``."""
         left = seconds - self.behind
-        return 1.0 if left <= 0 else tail(left, self.rate, service, self.servers)
+        return 1.0 if left <= 0 else tail(left, self.rate, self.service, self.servers)
 
 
 class Moment(NamedTuple):
@@ -89,22 +96,39 @@ class Moment(NamedTuple):
 
 
 class Queue:
-    """The application over time. ``service`` is a request's mean CPU time in seconds."""
+    """The application over time. ``service`` is a request's mean CPU time in seconds.
 
-    def __init__(self, service: float) -> None:
+    ``cpus``: those of the hosts that the replicas share with what a request takes elsewhere; 0 for replicas
+    that have a CPU each.
+    """
+
+    def __init__(self, service: float, cpus: float = 0) -> None:
         self.service = service
+        self.cpus = cpus
         self.backlog = 0.0
-        self._known: dict[tuple[float, int], float] = {}
+        self._known: dict[tuple[float, int, float], float] = {}
+
+    def at_once(self, servers: int) -> tuple[int, float]:
+        """How many requests are worked on at once, and the time of one: of shared CPUs each gets a part."""
+        if not self.cpus:
+            return servers, self.service
+        parts = self.service + BESIDE
+        working = max(1, min(servers, int(self.cpus)))
+        # With a replica on each CPU, what the request takes elsewhere comes on top; with CPUs to spare it does not.
+        left = self.cpus - working
+        crowded = max(0.0, 1 - left)
+        return working, self.service + (parts - self.service) * crowded
 
     def step(self, rate: float, servers: int, seconds: float) -> Moment:
         """Let ``rate`` requests a second arrive for ``seconds``."""
-        capacity = servers / self.service
+        working, service = self.at_once(servers)
+        capacity = working / service
         arrived = rate * seconds
         served = min(self.backlog + arrived, capacity * seconds)
         before, self.backlog = self.backlog, max(0.0, self.backlog + arrived - served)
         behind = round((before + self.backlog) / 2 / capacity, 2)
         steady = max(round(min(rate, capacity * _BUSY)), 1)
-        if (steady, servers) not in self._known:
-            self._known[steady, servers] = quantile(0.95, steady, self.service, servers)
-        p95 = self._known[steady, servers] + behind
-        return Moment(Formula(steady, servers, behind), p95, served * self.service / seconds, self.backlog)
+        if (steady, working, service) not in self._known:
+            self._known[steady, working, service] = quantile(0.95, steady, service, working)
+        p95 = self._known[steady, working, service] + behind
+        return Moment(Formula(steady, working, behind, service), p95, served * self.service / seconds, self.backlog)

@@ -69,9 +69,13 @@ def replay(
     service: float,
     fixed: int = 3,
     start: float = 30.0,
+    cpus: float = 0,
 ) -> Result:
-    """Run the load. ``service``: seconds of CPU of a request; ``start``: seconds until a new replica serves."""
-    queue, beside = Queue(service), Queue(service)
+    """Run the load. ``service``: seconds of CPU of a request; ``start``: seconds until a new replica serves.
+
+    ``cpus``: those that the replicas share; 0 for one each.
+    """
+    queue, beside = Queue(service, cpus), Queue(service, cpus)
     history = History()
     ordered, serving = 0, 0
     starting: list[tuple[float, int]] = []
@@ -105,8 +109,8 @@ def replay(
         }
         points.append(Point(load.at, load.requests, ordered, now.p95, fixed_now.p95))
     hours = STEP / 3600
-    p95, late = _over_all(ours, service)
-    fixed_p95, fixed_late = _over_all(others, service)
+    p95, late = _over_all(ours)
+    fixed_p95, fixed_late = _over_all(others)
     worst, fixed_worst = max(point.p95 for point in points), max(point.fixed_p95 for point in points)
     used = sum(point.replicas for point in points) * hours
     return Result(
@@ -117,12 +121,12 @@ def replay(
     )
 
 
-def _over_all(steps: Mapping[Formula, float], service: float) -> tuple[float, float]:
+def _over_all(steps: Mapping[Formula, float]) -> tuple[float, float]:
     """The 95th percentile over all requests of all steps, and the share that is later than OBJECTIVE."""
     total = sum(steps.values()) or 1.0
 
     def late(seconds: float) -> float:
-        return sum(count * formula.late(seconds, service) for formula, count in steps.items()) / total
+        return sum(count * formula.late(seconds) for formula, count in steps.items()) / total
 
     low, high = 0.0, 1.0
     while late(high) > 0.05:  # noqa: PLR2004

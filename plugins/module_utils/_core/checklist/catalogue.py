@@ -8,7 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from types import ModuleType
 
-from . import containers, custody, database, documents, edge, host, monitoring, pool, services
+from . import (
+    administrators,
+    containers,
+    custody,
+    database,
+    documents,
+    drills,
+    edge,
+    host,
+    monitoring,
+    pool,
+    scaling,
+    services,
+    upkeep,
+)
 from .model import Check
 
 TOPICS = {
@@ -20,7 +34,9 @@ TOPICS = {
     "edge": "What visitors meet",
     "secrets": "Passwords and keys",
     "backups": "Backups and recovery",
+    "scaling": "Scaling and the night",
     "monitoring": "Monitoring and alerts",
+    "drills": "Rehearsals and loads",
     "host": "Host",
 }
 
@@ -33,7 +49,21 @@ def _checks(module: ModuleType) -> Iterator[Check]:
             yield from (one for one in value if isinstance(one, Check))
 
 
-_MODULES = (services, containers, database, pool, custody, documents, monitoring, host, edge)
+_MODULES = (
+    services,
+    containers,
+    database,
+    pool,
+    custody,
+    documents,
+    scaling,
+    monitoring,
+    drills,
+    host,
+    upkeep,
+    administrators,
+    edge,
+)
 
 
 def _all() -> tuple[Check, ...]:

@@ -10,11 +10,31 @@ from datetime import datetime, timedelta, timezone
 from .. import engine_config
 from ..units import MB, parse_size
 from .model import Facts, Outcome, check, none_of, warned
-from .services import INSPECT, SITE, containers_of, services_of
+from .services import INSPECT, SITE, containers_of, services_of, strangers
 
 IMAGE_AGE_DAYS = 40
 _CRASH_HOURS = 1
 _MOST_CRASHES = 3
+#: Seconds; the engine notes the end of a task a little later.
+_DRILL_ROOM = 30
+_DRILLS = ("failover_drill", "alert_drill", "rollout_drill")
+#: Who can write there is the host's administrator.
+_OF_HOST = (
+    "/",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/proc",
+    "/root",
+    "/run",
+    "/sys",
+    "/usr",
+    "/var",
+    "/var/lib/docker",
+    "/var/run",
+)
+#: What limits a container's log; the labels in its lines do not.
+_ROTATION = ("max-size", "max-file")
 
 
 @check(
@@ -31,11 +51,14 @@ _MOST_CRASHES = 3
 def users(facts: Facts) -> Outcome:
     problems, lines = [], []
     for one in containers_of(facts):
-        uids = one["process"].get("Uid", "").split()
+        uids = sorted({*one["process"].get("Uid", "").split(), *one["uids"]})
         lines.append(f"{one['name']}: {one['user'] or 'root'}, kernel {' '.join(uids)}")
         wanted = facts.expected["monitoring"]["users"].get(one["service"], "1001:1001")
-        if one["user"] != wanted or set(uids) - {wanted.partition(":")[0]}:
+        others = sorted(set(uids) - {wanted.partition(":")[0]})
+        if one["user"] != wanted:
             problems.append(f"{one['service']} runs as {one['user'] or 'root'}")
+        elif others:
+            problems.append(f"a process in {one['service']} runs as user {', '.join(others)}: docker top {one['name']}")
     return none_of(problems, f"{len(lines)} containers, none as root", "\n".join(lines))
 
 
@@ -99,6 +122,7 @@ def isolation(facts: Facts) -> Outcome:
         reasons = [f"shares {kind[:-4].lower()} with the host" for kind in one["shares"]]
         reasons += ["is privileged"] if one["privileged"] else []
         reasons += ["holds the engine's socket"] if any("docker.sock" in path for path in one["mounts"]) else []
+        reasons += [f"holds the host's {path}" for path in one["mounts"] if path in _OF_HOST and not one["service"]]
         problems += [f"{one['name']} {reason}" for reason in reasons]
     return none_of(problems, f"{len(everything)} containers looked at", "\n".join(c["name"] for c in everything))
 
@@ -110,15 +134,21 @@ def isolation(facts: Facts) -> Outcome:
     "Nobody but the administrator may speak to the container engine",
     target="its socket is root's, for nobody else, and its group has no members (CIS Docker 1.1, 3.15, 3.16)",
     command="stat -c '%a %u %G' /var/run/docker.sock; getent group docker",
-    fix="gpasswd --delete USER docker; chmod 0660 /var/run/docker.sock",
-    needs="access",
+    fix="gpasswd --delete USER docker, or usermod --gid GROUP USER where it is the user's own; "
+    "chmod 0660 /var/run/docker.sock",
+    needs="access logins",
     everywhere=True,
 )
 def engine_access(facts: Facts) -> Outcome:
     seen = facts.seen["access"]
     problems = [f"{seen['path']} has mode {seen['mode']:04o}"] if seen["mode"] & 0o117 else []
     problems += [f"it belongs to user {seen['uid']}"] if seen["uid"] else []
+    group = facts.expected["docker"]["settings"].get("group", "docker")
+    if seen["group"] not in (group, "root"):
+        problems.append(f"it belongs to the group {seen['group']}: chgrp {group} {seen['path']}")
     problems += [f"{name} may, and is so the host's administrator" for name in seen["members"]]
+    if any("tcp://" in line for line in facts.seen["logins"]["engine"]):
+        problems.append("it listens on the network, or will when it starts anew: systemctl cat docker")
     return none_of(problems, f"mode {seen['mode']:04o}, no members", str(seen))
 
 
@@ -134,12 +164,7 @@ def engine_access(facts: Facts) -> Outcome:
     everywhere=True,
 )
 def foreign_containers(facts: Facts) -> Outcome:
-    own = (f"{facts.stack}-backup-", f"{facts.stack}_")
-    foreign = [
-        one["name"]
-        for one in facts.seen["engine"]["containers"]
-        if not one["service"] and not one["name"].startswith(own)
-    ]
+    foreign = [one["name"] for one in strangers(facts)]
     total = len(facts.seen["engine"]["containers"])
     if foreign:
         return warned(f"not of the stack: {', '.join(foreign[:5])}", "\n".join(foreign))
@@ -154,18 +179,31 @@ def foreign_containers(facts: Facts) -> Outcome:
     target=f"no kill for memory, fewer than {_MOST_CRASHES} ended tasks of a service in an hour",
     command="docker service ps --no-trunc {stack}_SERVICE; docker inspect --format '{{.State.OOMKilled}}' CONTAINER",
     fix="Read why: docker service logs --since 1h {stack}_SERVICE. Killed for memory: raise its limit in the plan",
-    needs="engine host",
+    needs="engine host records",
 )
 def crashes(facts: Facts) -> Outcome:
     now = datetime.fromtimestamp(facts.seen["host"]["now"], tz=timezone.utc)
     problems = [f"{one['service']} was killed for its memory" for one in containers_of(facts) if one["oom_killed"]]
     counts = []
     for name, service in sorted(services_of(facts).items()):
-        recent = [task for task in service["failed"] if now - moment(task["at"]) < timedelta(hours=_CRASH_HOURS)]
+        recent = [
+            task
+            for task in service["failed"]
+            if now - moment(task["at"]) < timedelta(hours=_CRASH_HOURS) and not _rehearsed(facts, moment(task["at"]))
+        ]
         counts.append(f"{name}: {len(recent)} ended in the last hour")
         if len(recent) >= _MOST_CRASHES:
             problems.append(f"{name} ended {len(recent)} times in an hour: {recent[-1]['error']}")
     return none_of(problems, "none", "\n".join(counts))
+
+
+def _rehearsed(facts: Facts, at: datetime) -> bool:
+    """Whether a rehearsal did it."""
+    return any(
+        0 <= at.timestamp() - one["time"] <= one.get("seconds", 0) + _DRILL_ROOM
+        for kind in _DRILLS
+        for one in facts.seen["records"]["kept"].get(kind, [])
+    )
 
 
 def moment(text: str) -> datetime:
@@ -190,8 +228,8 @@ def log_rotation(facts: Facts) -> Outcome:
     most = parse_size(str(options["max-size"]).upper() + "B") * int(options["max-file"])
     problems, largest = [], 0
     for one in facts.seen["engine"]["containers"]:
-        has = {key: one["log_options"].get(key) for key in options}
-        if one["log_driver"] != wanted["log-driver"] or has != options:
+        differs = any(one["log_options"].get(key) != options[key] for key in _ROTATION)
+        if one["log_driver"] != wanted["log-driver"] or differs:
             problems.append(f"{one['name']} logs with {one['log_driver']} {one['log_options'] or 'without a limit'}")
         largest = max(largest, one["log_bytes"])
         if one["log_bytes"] > most + MB:
@@ -225,13 +263,18 @@ def engine_settings(facts: Facts) -> Outcome:
     )
 
 
+def _short(reference: str) -> str:
+    """An image's name as the engine shows it."""
+    return reference.removeprefix("docker.io/").removeprefix("library/")
+
+
 @check(
     "images",
     "S84 S92",
     "containers",
     "The images of the services are fixed versions and not old",
-    target=f"a fixed tag, built within {IMAGE_AGE_DAYS} days",
-    command="docker images",
+    target=f"a fixed tag, which still names what runs, built within {IMAGE_AGE_DAYS} days",
+    command="docker images --no-trunc",
     fix="Set images_revision to today's date in the inventory, then make site: all images are built anew",
     needs="engine host",
 )
@@ -245,6 +288,8 @@ def images(facts: Facts) -> Outcome:
         if one["image_id"] not in known:
             loose.append(f"the image of {one['service']} is gone from this host")
             continue
+        if "@" not in one["image"] and _short(one["image"]) not in map(_short, known[one["image_id"]]["tags"]):
+            loose.append(f"{one['image']} is another image by now than the one that {one['service']} runs")
         days = (now - known[one["image_id"]]["created"]) / 86400
         lines.append(f"{one['image']}: {days:.0f} days")
         if days > IMAGE_AGE_DAYS:

@@ -11,6 +11,7 @@ from ..backup_check import DAY, DRILL_AGE, FULL_AGE, NEWEST_AGE
 from ..secrets import check_secrets, missing_secrets
 from ..units import format_duration
 from .containers import moment
+from .drills import NOT_MADE
 from .model import Facts, Outcome, check, failed, none_of, skipped
 from .services import SITE
 
@@ -18,6 +19,7 @@ RECOVERY_POINT, RECOVERY_TIME = 15 * 60, 30 * 60
 """What S57 asks for, in seconds; the role's own promise is far below."""
 
 _SECRET_AGE_DAYS = 365
+_OF_FILES = "files: "
 
 
 def _off(facts: Facts) -> Outcome | None:
@@ -40,11 +42,17 @@ def backup_check(facts: Facts) -> Outcome:
     off = _off(facts)
     if off:
         return off
-    said = facts.seen["backups"]["check"]
-    problems = [line.partition("PROBLEM ")[2] for line in said["out"].splitlines() if line.startswith("PROBLEM ")]
-    if said["code"] and not problems:
+    said, told = facts.seen["backups"]["check"], _told(facts)
+    problems = [problem for problem in told if not problem.startswith(_OF_FILES)]
+    if said["code"] and not told:
         problems = [said["out"].strip() or f"it ended with {said['code']}"]
     return none_of(problems, said["out"].strip().splitlines()[-1] if said["out"].strip() else "ok", said["out"])
+
+
+def _told(facts: Facts) -> list[str]:
+    """What the stack's own check has found."""
+    lines = facts.seen["backups"]["check"]["out"].splitlines()
+    return [line.partition("PROBLEM ")[2] for line in lines if line.startswith("PROBLEM ")]
 
 
 @check(
@@ -86,9 +94,9 @@ def _age(now: float, then: float) -> str:
     "S56",
     "backups",
     "A portable dump of the database is made every day",
-    target=f"one within {format_duration(NEWEST_AGE)}",
-    command="ls -l /opt/{stack}/backup/dumps",
-    fix="{stack}-backup dump",
+    target=f"one within {format_duration(NEWEST_AGE)}, and each as it was written",
+    command="ls -l /opt/{stack}/backup/dumps; cat /opt/{stack}/backup/records/dumps.json",
+    fix="Remove what is damaged, then: {stack}-backup dump --accept",
     needs="backups host",
 )
 def backup_dump(facts: Facts) -> Outcome:
@@ -96,11 +104,13 @@ def backup_dump(facts: Facts) -> Outcome:
     if off:
         return off
     now, dumps = facts.seen["host"]["now"], facts.seen["backups"]["dumps"]
-    if not dumps and now - facts.seen["backups"]["since"] < NEWEST_AGE:
+    damaged = facts.seen["backups"]["damaged_dumps"]
+    if not dumps and not damaged and now - facts.seen["backups"]["since"] < NEWEST_AGE:
         return skipped("the first one is due within a day of the deployment")
     if not dumps:
-        return failed("there is none")
+        return failed("; ".join(["there is none", *damaged]))
     problems = [f"the newest is {_age(now, dumps[-1])} old"] if now - dumps[-1] > NEWEST_AGE else []
+    problems += damaged
     return none_of(problems, f"{len(dumps)} dumps, the newest {_age(now, dumps[-1])} old")
 
 
@@ -129,6 +139,7 @@ def backup_files(facts: Facts) -> Outcome:
     problems += [f"{name} is not in it" for name in wanted if name not in components]
     if age > facts.expected["backup"]["files_age"]:
         problems.append(f"the last one is {format_duration(round(age))} old")
+    problems += [problem for problem in _told(facts) if problem.startswith(_OF_FILES)]
     later = facts.seen["backups"]["records"].get("files-check", {})
     problems += [f"the last check: {text}" for text in later.get("findings", [])]
     lines = [f"{name}: {one.get('files')} files, {one.get('size')} bytes" for name, one in components.items()]
@@ -205,6 +216,8 @@ def restore_drill(facts: Facts) -> Outcome:
         return off
     now, seen = facts.seen["host"]["now"], facts.seen["backups"]
     record = seen["records"].get("drill")
+    if (record or {}).get("ended", 0) < facts.expected.get("rehearsed_since", 0):
+        return failed(NOT_MADE)
     if not record:
         if now - seen["since"] < DRILL_AGE:
             return skipped(
@@ -252,7 +265,7 @@ def secret_findings(secrets: dict[str, object]) -> list[str]:
     "S9 S91 S99",
     "secrets",
     "No password or key can be seen in what the host shows or logs",
-    target="none in docker inspect, image histories, process lists, the journal and the containers' logs",
+    target="none in docker inspect, image histories, process lists, the journal, logs, shell histories and units",
     command="docker inspect $(docker ps -aq); ps auxww; journalctl",
     fix="Give the secret a new value (docs/operations.md, secrets), and remove the place that shows it",
     needs="visible",

@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from ..units import MB
+from . import roles
 from .model import Check, Facts, Outcome, check, failed, none_of
 from .services import SITE
 
@@ -21,6 +20,8 @@ _RESET = (
     "Take back what was set by hand, then load the file again: make site ARGS='-e postgres_reset_alter_system=true'. "
     "A setting that waits for a restart: make site ARGS='-e postgres_allow_restart=true' at a quiet time"
 )
+_ANY = -1
+"""As a limit of connections."""
 _OLDEST_TRANSACTION = 1_000_000_000
 """Half of what PostgreSQL can tell apart (2^31) would be the end; autovacuum begins at 200 million."""
 
@@ -55,6 +56,7 @@ _GROUPS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         ("shared_preload_libraries", "log_min_duration_statement"),
     ),
 )
+_OF_A_RESTORE = ("restore_command", "recovery_", "primary_", "archive_cleanup_command")
 _GROUPED = frozenset(name for _id, _row, _title, names in _GROUPS for name in names)
 
 
@@ -115,7 +117,7 @@ SETTINGS = (
     "Every index that the application needs is there, valid and of the right columns",
     target="all essential indexes, by what they are and not by name",
     command=_sql("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"),
-    fix=f"{SITE}: it builds them without a lock",
+    fix=f"{SITE}: it builds them without a lock; one of the wrong columns only with ARGS='-e app_indexes_replace=true'",
     needs="indexes",
 )
 def indexes(facts: Facts) -> Outcome:
@@ -143,6 +145,12 @@ def database_answers(facts: Facts) -> Outcome:
         problems.append(f"{seen['idle_in_transaction']} sessions keep a transaction open for more than 5 minutes")
     if seen["oldest_transaction"] > _OLDEST_TRANSACTION:
         problems.append(f"the oldest transaction id is {seen['oldest_transaction']} old; vacuum does not come along")
+    problems += [
+        f"the replication slot {one['name']} keeps {one['bytes'] / MB:.0f} MB of the log, until the disk is full, and "
+        f"nobody reads it: SELECT pg_drop_replication_slot('{one['name']}')"
+        for one in seen["slots"]
+        if not one["active"]
+    ]
     return none_of(problems, f"PostgreSQL {seen['version']}, oldest transaction id {seen['oldest_transaction']}")
 
 
@@ -168,13 +176,20 @@ def statement_statistics(facts: Facts) -> Outcome:
     "S60 S92",
     "database",
     "Damage on the disk is noticed when data is read",
-    target="data_checksums on (CIS PostgreSQL 6)",
-    command=_sql("SHOW data_checksums"),
+    target="data_checksums on (CIS PostgreSQL 6), and no page that failed them",
+    command=_sql("SELECT datname, checksum_failures FROM pg_stat_database"),
     fix="Stop the database at a quiet time and type: pg_checksums --enable in its container",
     needs="database",
 )
 def checksums(facts: Facts) -> Outcome:
-    state = facts.seen["database"]["data_checksums"]
+    seen = facts.seen["database"]
+    state, damaged = seen["data_checksums"], seen["damaged_pages"]
+    if damaged:
+        return failed(
+            f"pages were damaged when they were read: {damaged}",
+            fix="Restore the database to before that, or what was lost of it: docs/recovery/README.md. "
+            "Once all is well: SELECT pg_stat_reset() in that database",
+        )
     return none_of([] if state == "on" else [f"data_checksums is {state}"], f"data_checksums {state}")
 
 
@@ -193,31 +208,15 @@ def database_roles(facts: Facts) -> Outcome:
     own = {wanted["app_role"], wanted["owner_role"]}
     if facts.expected["monitoring"]["enabled"]:
         own.add(wanted["monitoring_role"])
-    problems, lines = [], []
-    found = {role["name"]: role for role in facts.seen["database"]["roles"]}
-    for name, role in found.items():
-        lines.append(f"{name}: {_rights(role)}, {'scram-sha-256' if role['scram'] else 'no SCRAM verifier'}")
-        if name == "postgres":
-            problems += [] if role["without_password"] else ["the superuser postgres has a password; it needs none"]
-            continue
-        if name not in own and name not in wanted["roles_extra"]:
-            problems.append(f"{name} may log in and is not the stack's")
-        if role["superuser"] or role["powerful"]:
-            problems.append(f"{name} is {_rights(role)}")
-        if not role["scram"] and not role["without_password"]:
-            problems.append(f"the password of {name} is kept in a weak form")
+    seen = facts.seen["database"]
+    found = {role["name"]: role for role in seen["roles"]}
+    problems = [problem for role in found.values() for problem in roles.logins(role, own, wanted)]
     problems += [f"the role {name} is missing" for name in sorted(own - set(found))]
-    if facts.seen["database"]["app_creates"] != wanted["app_role_creates_tables"]:
-        problems.append(
-            f"{wanted['app_role']} may {'' if facts.seen['database']['app_creates'] else 'not '}make tables"
-        )
+    problems += [*roles.memberships(seen, wanted), *roles.grants(seen, wanted), *roles.ways_out(seen, wanted)]
+    lines = [roles.shown(role) for role in found.values()]
+    lines += [f"{one['member']} belongs to {one['granted']}" for one in seen["memberships"]]
+    lines += [f"REVOKE ALL ON {one['tables']} FROM {one['grantee']};" for one in seen["given"]]
     return none_of(problems, f"{len(found)} roles may log in", "\n".join(lines))
-
-
-def _rights(role: Mapping[str, Any]) -> str:
-    if role["superuser"]:
-        return "superuser"
-    return "more than a user" if role["powerful"] else "ordinary"
 
 
 @check(
@@ -243,18 +242,72 @@ def app_timeouts(facts: Facts) -> Outcome:
 
 
 @check(
+    "database-overrides",
+    "S29 S90",
+    "database",
+    "Nothing that was set by hand for the server, a role or a database stands above the plan",
+    target="only what the playbook sets for the application's role and the monitoring's; nothing by ALTER SYSTEM",
+    command="; ".join((_sql("TABLE pg_db_role_setting"), "cat /opt/{stack}/data/postgres/*/data/postgresql.auto.conf")),
+    fix="ALTER ROLE name RESET setting, "
+    "ALTER ROLE name IN DATABASE name RESET setting, or ALTER DATABASE name RESET setting",
+    needs="database",
+)
+def database_overrides(facts: Facts) -> Outcome:
+    wanted = facts.expected["postgres"]
+    own = {
+        wanted["app_role"]: set(wanted["app_role_settings"]),
+        wanted["monitoring_role"]: {"statement_timeout"},
+    }
+    problems, lines = [], []
+    for one in facts.seen["database"]["overrides"]:
+        inside = f" in the database {one['database']}" if one["database"] else ""
+        where = f"{one['role'] or 'every role'}{inside}"
+        for setting in one["settings"]:
+            lines.append(f"{where}: {setting}")
+            allowed = own.get(one["role"], set()) if not one["database"] else set()
+            if setting.partition("=")[0] not in allowed and one["role"] not in wanted["roles_extra"]:
+                problems.append(f"{where} has {setting}")
+    for one in facts.seen["database"]["by_hand"]:
+        lines.append(f"ALTER SYSTEM: {one['name']}={one['setting']}")
+        # Those of the plan are judged by their values; those of a restore do nothing any more.
+        if one["name"] not in wanted["settings"] and not one["name"].startswith(_OF_A_RESTORE):
+            problems.append(
+                f"ALTER SYSTEM has set {one['name']} to {one['setting']}; take it back: "
+                f"ALTER SYSTEM RESET {one['name']}; SELECT pg_reload_conf()"
+            )
+    return none_of(problems, f"{len(lines)} settings, as the playbook makes them", "\n".join(lines))
+
+
+@check(
+    "tables-safe",
+    "S60 S83",
+    "database",
+    "Every table survives a crash, is cleaned, and keeps its rules",
+    target="no unlogged table, none without autovacuum, no trigger or foreign key switched off",
+    command=_sql("SELECT relname, relpersistence, reloptions FROM pg_class WHERE relkind = 'r'"),
+    fix="ALTER TABLE name SET LOGGED; ALTER TABLE name RESET (autovacuum_enabled); ALTER TABLE name ENABLE TRIGGER ALL",
+    needs="database",
+)
+def tables_safe(facts: Facts) -> Outcome:
+    problems = [f"{one['name']} {one['problem']}" for one in facts.seen["database"]["weak_tables"]]
+    return none_of(problems, "none is weak", "\n".join(problems))
+
+
+@check(
     "database-encryption",
     "S55",
     "database",
     "Connections to the database are encrypted, and who connects has to prove it",
-    target="TLS on; over the network only hostssl with scram-sha-256; nobody is trusted; no connection in clear",
+    target="TLS on, by valid certificates of the stack's own authority; over the network only hostssl with "
+    "scram-sha-256; nobody is trusted; no connection in clear",
     command=_sql("SELECT line_number, type, database, user_name, auth_method, error FROM pg_hba_file_rules"),
     fix=SITE,
-    needs="database",
+    needs="database certificates",
 )
 def database_encryption(facts: Facts) -> Outcome:
     seen, lines = facts.seen["database"], []
     problems = [] if seen["ssl"] == "on" else ["TLS is off"]
+    problems += facts.seen["certificates"]
     if seen["unencrypted"]:
         problems.append(f"{seen['unencrypted']} connections are in clear")
     for rule in seen["hba"]:
@@ -278,7 +331,7 @@ def database_encryption(facts: Facts) -> Outcome:
     "S20 S30 S32",
     "database",
     "The connections that can be opened fit those that the database has",
-    target="pool and reserve below max_connections, and more than a tenth of them free now",
+    target="pool and reserve below max_connections, more than a tenth of them free now, and no limit but the planned",
     command=_sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"),
     fix="Look what holds them: docs/operations.md, when something is wrong, pool exhausted",
     needs="database",
@@ -291,4 +344,12 @@ def connection_budget(facts: Facts) -> Outcome:
     if seen["connections"] > has * 0.9:
         problems.append(f"{seen['connections']} of {has} connections are in use")
     measured = f"{seen['connections']} in use, the pool can open {can}, the database takes {has}"
-    return none_of(problems, measured, measured)
+    wanted, limited = facts.expected["postgres"], []
+    if seen["connection_limit"] != _ANY:
+        limited.append(f"the database takes {seen['connection_limit']} of them by ALTER DATABASE")
+    for role in seen["roles"]:
+        planned = wanted["connections"].get(role["name"], role["connections"])
+        if role["connections"] != planned:
+            most = "any number" if planned == _ANY else planned
+            limited.append(f"{role['name']} may open {role['connections']} connections, not {most}")
+    return none_of([*problems, *limited], measured, measured, fix=SITE if limited else "")

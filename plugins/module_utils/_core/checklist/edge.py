@@ -19,6 +19,7 @@ _DAYS_OF_ACME = 14
 _SLOWEST_PAGE = 1.0
 _SLACK = 16
 _REDIRECT, _NOT_FOUND, _OK, _BAD = 301, 404, 200, 400
+_REFUSED = (401, 403, 404)
 _RESERVED = (".test", ".example", ".invalid", ".localhost", ".local", ".internal")
 _UNTESTED = ("no protocols available", "unsupported protocol", "no ciphers available")
 
@@ -119,7 +120,8 @@ def tls_ciphers(facts: Facts) -> Outcome:
     "certificate",
     "S36 S101",
     "The site's certificate is trusted, is for its name, and will not end soon",
-    target=f"a known authority, the domain's name, more than {_LOW_DAYS} days left ({_DAYS_OF_ACME} with ACME)",
+    target=f"a known authority, the domain's name, more than {_LOW_DAYS} days left ({_DAYS_OF_ACME} with ACME), "
+    "the one of site.pem",
     command="openssl s_client -connect HOST:443 -servername DOMAIN </dev/null | openssl x509 -noout -subject -enddate",
     fix="docs/operations.md, certificates. Private authority: make site; ACME: systemctl start {stack}-certificate",
     needs="tls",
@@ -128,6 +130,11 @@ def certificate(facts: Facts) -> Outcome:
     seen, edge = facts.seen["tls"], _edge(facts)
     if "refused" in seen["trusted"]:
         return failed("it is not to be trusted", str(seen["trusted"]), reason=seen["trusted"]["refused"])
+    disk, shown = seen["disk"], seen["trusted"]["fingerprint"]
+    if disk.get("problem"):
+        return failed(f"{disk['path']} {disk['problem']}; nginx goes on with the one it has read until it starts anew")
+    if disk.get("fingerprint", shown) != shown:
+        return failed(f"nginx shows another one than {disk['path']} holds")
     ends = datetime.fromtimestamp(seen["ends"], tz=timezone.utc)
     days = (seen["ends"] - seen["now"]) / 86400
     measured = f"for {', '.join(seen['names'])}, {days:.0f} days left (until {ends:%Y-%m-%d}), {edge['certificate']}"
@@ -221,13 +228,18 @@ def strangers(facts: Facts) -> Outcome:
     "private-paths",
     "S54 S64",
     "What is meant for monitoring only is not shown to visitors",
-    target="404 for /api/metrics",
+    target="404 for /api/metrics, 401 for the pages of the monitoring",
     command=_curl("https://DOMAIN/api/metrics"),
     needs="site",
 )
 def private_paths(facts: Facts) -> Outcome:
     status = facts.seen["site"]["private"]["status"]
-    return none_of([] if status == _NOT_FOUND else [f"/api/metrics answers {status}"], str(status))
+    problems = [] if status == _NOT_FOUND else [f"/api/metrics answers {status}"]
+    guarded = facts.seen["site"]["guarded"]
+    problems += [
+        f"{path} answers {status} without a password" for path, status in guarded.items() if status not in _REFUSED
+    ]
+    return none_of(problems, ", ".join(["/api/metrics 404", *(f"{path} {status}" for path, status in guarded.items())]))
 
 
 @_outside(

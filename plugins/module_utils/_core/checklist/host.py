@@ -1,10 +1,11 @@
 # Copyright (c) firstbell contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host: its files, kernel, clock, disks, updates, timers and packet filter."""
+"""The host: its files, kernel, clock, disks and packet filter."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from .. import directories, sysctls
@@ -15,9 +16,24 @@ from .services import SITE
 _LEAST_FREE, _LOW_FREE = 0.10, 0.20
 _LEAST_BYTES = 2 * GB
 _LEAST_MEMORY = 0.05
-_LISTS_AGE_DAYS = 3
 _PERCENT = 100
 _OWNER = 1001
+#: Secrets that services read for themselves.
+_READ_BY_CONTAINERS = (
+    "*/backup/offsite/*.conf",
+    "*/backup/pgbackrest/pgbackrest.conf",
+    "*/monitoring/web/web.yml",
+    "*/nginx/certificate/*.pem",
+    "*/pgbouncer/userlist.txt",
+    "*/pki/edge/tls.key",
+    "*/pki/pgbouncer/tls.key",
+    "*/pki/postgres/tls.key",
+    "*/redis/users.acl",
+)
+SYSCTLS_FILE = "/etc/sysctl.d/99-firstbell.conf"
+FIREWALL_FILE = "/etc/nftables.d/firstbell.nft"
+#: The playbook adds it on hosts whose router tells them their way out.
+_ADVERTISEMENTS = "net/ipv6/conf/*/accept_ra = 2"
 
 
 @check(
@@ -43,7 +59,19 @@ def host_directories(facts: Facts) -> Outcome:
         lines.append(f"{found['mode']:04o} {found['uid']}:{found['gid']} {path}")
         if (found["mode"], found["uid"], found["gid"]) != (mode, owner, group):
             problems.append(f"{path} is {lines[-1].rpartition(' ')[0]}, not {mode:04o} {owner}:{group}")
+    problems += [one for one in facts.seen["host"]["open"] if "can be written" in one]
+    problems += [
+        f"{path} cannot be read by user {_OWNER}, as whom the containers run: chown {_OWNER}:{_OWNER} {path}"
+        for path, found in facts.seen["host"]["configuration"].items()
+        if found and not _readable(found)
+    ]
     return none_of(problems, f"{len(lines)} directories", "\n".join(lines))
+
+
+def _readable(found: Mapping[str, int]) -> bool:
+    """Whether the containers' user may read a file of this mode and owner."""
+    bits = 0o400 if found["uid"] == _OWNER else 0o040 if found["gid"] == _OWNER else 0o004
+    return bool(found["mode"] & bits)
 
 
 @check(
@@ -53,14 +81,19 @@ def host_directories(facts: Facts) -> Outcome:
     "Files with passwords or keys can be read by their owner only",
     target="no rights for others or the group on any of them",
     command="stat -c '%a %u %n' /opt/{stack}/pki/ca.key /opt/{stack}/*/users.acl /opt/{stack}/*/userlist.txt",
-    fix=f"chmod 0400 FILE. {SITE}",
+    fix=f"chmod o=,g= FILE. {SITE}",
     needs="host",
 )
 def secret_files(facts: Facts) -> Outcome:
     found = {path: one for path, one in facts.seen["host"]["files"].items() if one}
     lines = [f"{one['mode']:04o} {one['uid']} {path}" for path, one in sorted(found.items())]
     problems = [f"{path} has mode {one['mode']:04o}" for path, one in sorted(found.items()) if one["mode"] & 0o077]
-    problems += [f"{path} belongs to user {one['uid']}" for path, one in found.items() if one["uid"] not in (0, _OWNER)]
+    problems += [
+        f"{path} belongs to user {one['uid']}"
+        for path, one in found.items()
+        if one["uid"] != _OWNER and (one["uid"] or any(fnmatchcase(path, pattern) for pattern in _READ_BY_CONTAINERS))
+    ]
+    problems += [one for one in facts.seen["host"]["open"] if "is open" in one]
     if not any(path.endswith("/pki/ca.key") for path in found):
         problems.append("there is no pki/ca.key")
     return none_of(problems, f"{len(lines)} files, all private", "\n".join(lines))
@@ -71,8 +104,8 @@ def secret_files(facts: Facts) -> Outcome:
     "S92",
     "host",
     "The kernel is set for many connections, and hardened",
-    target="every setting that the inventory has",
-    command="sysctl --all; cat /etc/sysctl.d/99-firstbell.conf",
+    target="every setting that the inventory has, in the kernel and at every boot",
+    command=f"sysctl --all; cat {SYSCTLS_FILE}",
     fix=SITE,
     needs="host",
     everywhere=True,
@@ -84,8 +117,20 @@ def kernel(facts: Facts) -> Outcome:
     patterns = expected["sysctls_optional"]
     optional = {one.name for one in changes if one.before is None and any(fnmatchcase(one.name, p) for p in patterns)}
     problems = [f"{one.name} is {one.before}, not {one.after}" for one in changes if one.name not in optional]
+    if wanted:
+        problems += _of_file(SYSCTLS_FILE, sysctls.render(wanted), facts.seen["host"]["sysctls_file"], _ADVERTISEMENTS)
     lines = [f"{name} = {facts.seen['host']['kernel'].get(name)}" for name in wanted]
     return none_of(problems, f"{len(wanted)} settings", "\n".join(lines))
+
+
+def _of_file(path: str, wanted: str, has: str | None, passed_over: str = "") -> list[str]:
+    """How what is read at the next boot differs from what is in force now."""
+    if has is None:
+        return [f"{path}, which is read at every boot, is missing"]
+    lines, written = wanted.splitlines(), has.splitlines()
+    differing = [f"-{line}" for line in lines if line not in written]
+    differing += [f"+{line}" for line in written if line not in lines and not fnmatchcase(line, passed_over)]
+    return [f"{path}, which is read at every boot, differs: {differing[0]}"] if differing else []
 
 
 @check(
@@ -93,7 +138,7 @@ def kernel(facts: Facts) -> Outcome:
     "S92",
     "host",
     "The host's clock is right",
-    target="synchronised with a time server",
+    target="synchronised with a time server, and kept so",
     command="timedatectl show",
     fix="systemctl enable --now systemd-timesyncd; then see: timedatectl timesync-status",
     needs="host",
@@ -106,6 +151,8 @@ def clock(facts: Facts) -> Outcome:
     if seen["container"]:
         return skipped(f"this host is a container ({seen['container']}): its clock is its machine's")
     problems = [] if seen["synchronised"] else ["it is not synchronised"]
+    if facts.expected["host"]["time_service"] and not seen["active"]:
+        problems.append("nothing keeps it right: timedatectl set-ntp true")
     return none_of(problems, f"synchronised, time zone {seen['timezone']}")
 
 
@@ -214,104 +261,12 @@ def disk_kind(facts: Facts) -> Outcome:
 
 
 @check(
-    "failed-units",
-    "S82",
-    "host",
-    "No service of the host's system has failed",
-    target="none in systemctl --failed",
-    command="systemctl --failed",
-    fix="Read why: journalctl --unit UNIT; then: systemctl reset-failed UNIT",
-    needs="host",
-    everywhere=True,
-)
-def failed_units(facts: Facts) -> Outcome:
-    lines = facts.seen["host"]["failed_units"]
-    names = [line.split()[0].lstrip("●* ") or line for line in lines]
-    return none_of([name for name in names if name not in _made_anew(facts)], "none", "\n".join(lines))
-
-
-def _made_anew(facts: Facts) -> tuple[str, ...]:
-    """Units whose last run says nothing, since ``backup-check`` does the same now."""
-    return (f"{facts.stack}-backup-check.service",)
-
-
-@check(
-    "timers",
-    "S82 S83 S86 S102",
-    "host",
-    "What has to happen by itself is planned, and went well the last time",
-    target="every timer enabled and active, the last run of each without an error",
-    command="systemctl list-timers --all 'firstbell-*' '{stack}-*'",
-    fix=f"systemctl enable --now TIMER; after a failed run: journalctl --unit SERVICE. {SITE}",
-    needs="units",
-)
-def timers(facts: Facts) -> Outcome:
-    wanted = [name for role in ("backup", "docker", "edge") for name in facts.expected.get(role, {}).get("timers", [])]
-    if not wanted:
-        return failed("no timer is planned at all")
-    problems, lines = [], []
-    for name in wanted:
-        unit = facts.seen["units"].get(name, {})
-        started = facts.seen["units"].get(unit.get("Triggers", ""), {})
-        lines.append(
-            f"{name}: {unit.get('ActiveState')}, {unit.get('UnitFileState')}, last run {started.get('Result')}"
-        )
-        if unit.get("LoadState") != "loaded":
-            problems.append(f"{name} is missing")
-        elif unit.get("ActiveState") != "active":
-            problems.append(f"{name} does not run")
-        elif unit.get("UnitFileState") != "enabled":
-            problems.append(f"{name} will not run after a reboot")
-        elif started.get("Result", "success") != "success" and unit["Triggers"] not in _made_anew(facts):
-            problems.append(f"the last run of {unit['Triggers']} failed: {started['Result']}")
-    return none_of(problems, f"{len(wanted)} timers run", "\n".join(lines))
-
-
-@check(
-    "security-updates",
-    "S92",
-    "host",
-    "Security updates of the host are installed every day, and none waits",
-    target=f"unattended upgrades on, lists younger than {_LISTS_AGE_DAYS} days, no security update pending",
-    command="apt-get --simulate dist-upgrade; systemctl list-timers 'apt-daily*'",
-    fix="apt-get update && apt-get upgrade at a quiet time (an update of the engine restarts all containers)",
-    needs="updates host",
-    everywhere=True,
-)
-def security_updates(facts: Facts) -> Outcome:
-    seen = facts.seen["updates"]
-    problems = [] if seen["installed"] else ["unattended-upgrades is not installed"]
-    problems += [
-        f"{name} does not run"
-        for name, one in seen["timers"].items()
-        if name.endswith(".timer") and one["ActiveState"] != "active"
-    ]
-    options = "\n".join(seen["options"])
-    problems += [
-        f"{name} is off"
-        for name in ("APT::Periodic::Update-Package-Lists", "APT::Periodic::Unattended-Upgrade")
-        if f'{name} "1"' not in options
-    ]
-    days = (facts.seen["host"]["now"] - seen["listed"]) / 86400
-    if days > _LISTS_AGE_DAYS:
-        problems.append(f"the lists of packages are {days:.0f} days old")
-    evidence = "\n".join([f"pending: {', '.join(seen['pending']) or 'none'}", options])
-    if problems:
-        return none_of(problems, "", evidence)
-    if seen["security"]:
-        return warned(f"{len(seen['security'])} security updates wait: {', '.join(seen['security'][:6])}", evidence)
-    if seen["reboot"]:
-        return warned("an update waits for a reboot", evidence, fix="reboot at a quiet time")
-    return none_of([], f"none waits ({len(seen['pending'])} other updates)", evidence)
-
-
-@check(
     "firewall-rules",
     "S54 S107",
     "network",
     "The host's firewall has exactly the rules that were planned",
     target="the rules of the inventory, in the kernel and at every boot",
-    command="nft --stateless list table inet firstbell; systemctl is-enabled firstbell-firewall",
+    command=f"nft --stateless list table inet firstbell; systemctl is-enabled firstbell-firewall; cat {FIREWALL_FILE}",
     fix=f"systemctl restart firstbell-firewall. {SITE}",
     needs="firewall",
     everywhere=True,
@@ -328,8 +283,12 @@ def firewall_rules(facts: Facts) -> Outcome:
         problems += [f"missing: {line}" for line in wanted if line not in live]
         problems += [f"added: {line}" for line in live if line not in wanted]
         problems = problems or ["the rules stand in another order"]
+    read_at_boot = _of_file(FIREWALL_FILE, seen["written"], seen["file"])
+    problems += read_at_boot
     if seen["unit"].get("UnitFileState") != "enabled":
         problems.append("the rules would not be loaded at the next boot")
     if seen["unit"].get("ActiveState") != "active":
         problems.append("firstbell-firewall does not run")
-    return none_of(problems, f"{len(seen['live'].splitlines())} lines, as planned", seen["live"])
+    # A restart of the service would load what is in the file.
+    fix = SITE if read_at_boot else ""
+    return none_of(problems, f"{len(seen['live'].splitlines())} lines, as planned", seen["live"], fix=fix)

@@ -5,14 +5,19 @@
 
 from __future__ import annotations
 
+from ..units import MB
 from .model import Facts, Judge, Outcome, check, none_of, passed, skipped, warned
-from .services import SITE
+from .services import SITE, differences
 
 _QUERY = (
     'docker exec "$(docker ps -q -f name={stack}_prometheus)" promtool query instant '
     "--http.config.file /etc/firstbell/web/client.yml http://localhost:9090/prometheus "
 )
 WATCHDOG = "Watchdog"
+#: They speak of the verification before this one, which ends them.
+_OF_VERIFICATIONS = ("VerificationFailed", "VerificationOld", "VerificationMissing")
+#: Of logs, two files of the queue.
+_MOST_WAITING = 16 * MB
 
 
 def _where_it_runs(judge: Judge) -> Judge:
@@ -49,19 +54,25 @@ def targets(facts: Facts) -> Outcome:
     "S70 S71",
     "monitoring",
     "The rules of the alerts are loaded, and judged without an error",
-    target="as many rules as the file has, and no failed evaluation within ten minutes",
+    target="the rules that the playbook would write, all of them loaded, and no failed evaluation within ten minutes",
     command=_QUERY + "'sum(prometheus_rule_group_rules)'",
     fix=SITE,
-    needs="monitoring",
+    needs="monitoring files",
 )
 @_where_it_runs
 def rules(facts: Facts) -> Outcome:
     seen = facts.seen["monitoring"]
-    problems = []
+    edited = differences(facts).get(facts.expected["monitoring"]["rules_file"])
+    problems = [] if edited is None else [f"the rules are not the playbook's: {(edited or ['there is no file'])[0]}"]
     if seen["rules"] != seen["written"]:
         problems.append(f"{seen['rules']} rules are loaded, and {seen['written']} are in the file")
     if not seen["written"]:
         problems.append("there is no rule")
+    problems += [
+        f"{name} has not read its configuration since it was changed, or refuses it; see its log: "
+        f"docker service logs {facts.stack}_{name}"
+        for name in seen["unread"]
+    ]
     if seen["failures"]:
         problems.append(f"{seen['failures']} evaluations failed within ten minutes")
     return none_of(problems, f"{seen['rules']} rules loaded")
@@ -87,9 +98,39 @@ def alerts_arrive(facts: Facts) -> Outcome:
         problems.append("Prometheus knows no Alertmanager")
     if seen["notifications_failed"]:
         problems.append(f"{seen['notifications_failed']} notifications failed within ten minutes")
+    if seen["silences"] and not problems:
+        return warned(
+            f"{seen['silences']} silences are in force, and what they cover reaches nobody",
+            fix="See the page of Alertmanager, silences, and end what is not meant any more",
+        )
     if problems or wanted["receivers"]:
         return none_of(problems, "the heartbeat arrives, no notification failed")
     return warned("nobody is told: there is neither a mail server nor a webhook")
+
+
+@check(
+    "log-shipping",
+    "S69",
+    "monitoring",
+    "Logs reach the central server",
+    target="what ships them runs, has a connection, and less than 16 MB wait for the server",
+    command="systemctl status {stack}-logs; ls -l /var/lib/{stack}-logs",
+    fix="journalctl -u {stack}-logs says what the server refuses. " + SITE,
+    needs="logs",
+    everywhere=True,
+)
+def log_shipping(facts: Facts) -> Outcome:
+    wanted, seen = facts.expected["logs"], facts.seen["logs"]
+    if not wanted["enabled"]:
+        return skipped("logs_server is not set: each host keeps its own")
+    problems = []
+    if seen["active"] != "active":
+        problems.append(f"{wanted['unit']} does not run")
+    elif not seen["connected"]:
+        problems.append(f"there is no connection to {wanted['server']}")
+    if seen["waiting_bytes"] > _MOST_WAITING:
+        problems.append(f"{seen['waiting_bytes'] / MB:.0f} MB of logs wait for {wanted['server']}")
+    return none_of(problems, f"connected to {wanted['server']}, {seen['waiting_bytes'] / MB:.1f} MB wait")
 
 
 @check(
@@ -104,7 +145,11 @@ def alerts_arrive(facts: Facts) -> Outcome:
 )
 @_where_it_runs
 def alerts_firing(facts: Facts) -> Outcome:
-    firing = [alert for alert in facts.seen["monitoring"]["firing"] if alert["severity"] in ("page", "warning")]
+    firing = [
+        alert
+        for alert in facts.seen["monitoring"]["firing"]
+        if alert["severity"] in ("page", "warning") and alert["name"] not in _OF_VERIFICATIONS
+    ]
     lines = "\n".join(f"{alert['severity']} {alert['name']}: {alert['about']}" for alert in firing)
     if not firing:
         return passed("none fires")

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+
 from .. import pgbouncer_config
 from ..units import parse_size
 from .model import Facts, Outcome, check, none_of
@@ -16,6 +18,8 @@ _CONSOLE = (
 )
 _LONGEST_WAIT = 1.0
 _FULL = 0.95
+_CACHE_USERS = ("default", "app", "monitoring", "backup")
+_CACHE_APP_RULES = ("-@admin", "-@dangerous", "-flushall", "-flushdb", "-keys")
 
 
 @check(
@@ -32,6 +36,12 @@ def pool_settings(facts: Facts) -> Outcome:
     wanted = facts.expected["pgbouncer"]["settings"]
     config = pgbouncer_config.items(facts.seen["pool"]["CONFIG"])
     problems = [f"{finding.name}: {finding.problem}" for finding in pgbouncer_config.compare(wanted, config)]
+    database = facts.expected["postgres"]
+    own = {database["app_role"], database["owner_role"], database["monitoring_role"], *database["roles_extra"]}
+    problems += [
+        f"{name} may use the pool and is not the stack's (userlist.txt)"
+        for name in sorted(set(facts.seen["pool"]["users"]) - own)
+    ]
     names = ("pool_mode", "default_pool_size", "min_pool_size", "reserve_pool_size", "max_client_conn")
     shown = {name: config[name].value for name in names if name in config}
     lines = [f"{name} = {config[name].value}" for name in sorted(wanted) if name in config]
@@ -113,6 +123,20 @@ def _size(value: object) -> int | str:
     return int(text) if text.isdigit() else text
 
 
+def _rules(users: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """What is wrong with users.acl, which the cache reads when it starts anew."""
+    for name, rules in users.items():
+        if name not in _CACHE_USERS:
+            yield f"the user {name} of users.acl is not the stack's"
+        if "nopass" in rules:
+            yield f"the user {name} of users.acl needs no password"
+    if "off" not in users.get("default", ()):
+        yield "the user default of users.acl is not off"
+    missing = [rule for rule in _CACHE_APP_RULES if rule not in users.get("app", ())]
+    if missing:
+        yield f"the user app of users.acl lacks {' '.join(missing)}"
+
+
 @check(
     "cache-users",
     "S33 S35 S91",
@@ -134,4 +158,5 @@ def cache_users(facts: Facts) -> Outcome:
             problems += [] if said == "PONG" else [f"the application's user cannot use it: {said}"]
         elif "NOPERM" not in said:
             problems.append(f"the application may use {command.split()[0]}")
+    problems += _rules(seen["users"])
     return none_of(problems, "nobody without a password; dangerous commands refused", "\n".join(lines))

@@ -47,6 +47,12 @@ def _unseen(host: str, reason: str) -> dict[str, Any]:
     }
 
 
+def measures(looked: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What drills and loads measured, as the first host knows it."""
+    found = (answer.get("facts", {}).get("measures") for answer in looked.values())
+    return next((dict(one) for one in found if one), {})
+
+
 def counts(results: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {verdict: sum(one["verdict"] == verdict for one in results) for verdict in VERDICTS}
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from difflib import unified_diff
 from typing import Any
@@ -12,9 +13,12 @@ from typing import Any
 from ..service_options import NANO
 from ..units import format_size, parse_duration
 from .model import Facts, Outcome, check, failed, none_of
+from .written import configurations, differing
 
 INSPECT = "docker inspect $(docker ps --quiet)"
 SITE = "Run the playbook again: make site (firstbell.stack.site)"
+#: What ends a unit whose service starts anew when something else that it reads has changed.
+_DIGEST = re.compile(r"\n+# [0-9a-f]{64}\n*\Z")
 _NEEDED = ("postgres", "pgbouncer", "redis", "app", "nginx", "haproxy")
 
 
@@ -29,6 +33,12 @@ def containers_of(facts: Facts) -> list[Mapping[str, Any]]:
     if not own and facts.expected["first"]:
         raise ValueError(f"no container of the stack {facts.stack} runs on this host")
     return own
+
+
+def strangers(facts: Facts) -> list[Mapping[str, Any]]:
+    """Containers that are neither a service's nor what the stack's own commands run for a moment."""
+    own = (f"{facts.stack}-backup-", f"{facts.stack}-drill-", f"{facts.stack}_migration")
+    return [one for one in facts.seen["engine"]["containers"] if not one["service"] and not one["name"].startswith(own)]
 
 
 def _wanted_services(facts: Facts) -> list[str]:
@@ -47,26 +57,41 @@ def _wanted_services(facts: Facts) -> list[str]:
     needs="engine",
 )
 def services_healthy(facts: Facts) -> Outcome:
-    services, problems, lines = services_of(facts), [], []
-    for name in _wanted_services(facts):
-        service = services.get(name)
-        if service is None:
-            problems.append(f"there is no service {name}")
-            continue
-        wanted = service["values"]["replicas"]
-        lines.append(f"{name} {service['running']}/{wanted if wanted is not None else 'global'}")
-        if wanted == 0:
-            problems.append(f"{name} is scaled to no task at all")
-        elif service["running"] < (wanted or 1):
-            problems.append(f"{name} runs {service['running']} of {wanted or 1} tasks")
-        if service["update"] in ("paused", "rollback_paused"):
-            problems.append(f"the update of {name} is {service['update']}")
+    services = services_of(facts)
+    problems = [f"there is no service {name}" for name in _wanted_services(facts) if name not in services]
+    for name, service in sorted(services.items()):
+        problems += _of_tasks(name, service)
+    for one in facts.seen["engine"]["containers"]:
+        if one["service"] in services and one["paused"]:
+            problems.append(f"{one['name']} is paused: docker unpause {one['name']}")
+        elif one["service"] in services and one["health"] not in ("healthy", "starting"):
+            problems.append(
+                f"{one['name']} is {one['health'] if one['health'] != 'none' else 'without a health check'}"
+            )
     problems += [
-        f"{one['name']} is {one['health'] if one['health'] != 'none' else 'without a health check'}"
-        for one in facts.seen["engine"]["containers"]
-        if one["service"] in services and one["health"] not in ("healthy", "starting")
+        f"the host {name} takes no new tasks ({how}): docker node update --availability active {name}"
+        for name, how in sorted(facts.seen["engine"]["nodes"].items())
+        if how != "active"
+    ]
+    lines = [
+        f"{name} {service['running']}/{'global' if (wanted := service['values']['replicas']) is None else wanted}"
+        for name, service in sorted(services.items())
     ]
     return none_of(problems, ", ".join(lines), "\n".join(lines))
+
+
+def _of_tasks(name: str, service: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the number of its tasks, and with its last update. Only the application has several tasks."""
+    wanted, problems = service["values"]["replicas"], []
+    if wanted == 0:
+        problems.append(f"{name} is scaled to no task at all")
+    elif name != "app" and wanted not in (None, 1):
+        problems.append(f"{name} is scaled to {wanted} tasks, and there may only be one")
+    elif service["running"] < (wanted or 1):
+        problems.append(f"{name} runs {service['running']} of {wanted or 1} tasks")
+    if service["update"] in ("paused", "rollback_paused"):
+        problems.append(f"the update of {name} is {service['update']}")
+    return problems
 
 
 @check(
@@ -85,10 +110,15 @@ def replicas(facts: Facts) -> Outcome:
     if service is None:
         return failed("there is no service app")
     has = service["values"]["replicas"] or 0
-    problems = [] if has == wanted else [f"{has} replicas, and {wanted} are planned"]
+    if facts.expected["autoscaler"]["enabled"]:
+        problems = [] if has else ["there is no replica"]
+        target = f"at least 1 and at most {most}, by the autoscaler"
+    else:
+        problems = [] if has == wanted else [f"{has} replicas, and {wanted} are planned"]
+        target = f"{wanted} (at most {most})"
     if has > most:
         problems.append(f"{has} are more than the {most} that the database's connections carry")
-    return none_of(problems, f"{has} replicas", f"replicas: {has}", target=f"{wanted} (at most {most})")
+    return none_of(problems, f"{has} replicas", f"replicas: {has}", target=target)
 
 
 @check(
@@ -105,11 +135,20 @@ def services_as_deployed(facts: Facts) -> Outcome:
     services = services_of(facts)
     if not services:
         return failed("there is no service of the stack")
-    problems = [
-        f"{name} was changed by hand" if one["deployed"] else f"{name} was not made by the collection"
-        for name, one in sorted(services.items())
-        if one["deployed"] != one["digest"]
-    ]
+    wanted = {
+        **facts.expected["images"],
+        **({"app": released} if (released := facts.seen["engine"]["released"]) else {}),
+    }
+    problems = []
+    for name, one in sorted(services.items()):
+        image = one["values"]["image"].partition("@")[0]
+        if not one["deployed"]:
+            problems.append(f"{name} was not made by the collection")
+        elif one["deployed"] != one["digest"]:
+            what = f" ({', '.join(one['changed'])})" if one["changed"] else ""
+            problems.append(f"{name} was changed by hand{what}")
+        elif image != wanted.get(name, image).partition("@")[0]:
+            problems.append(f"{name} runs {image}, and {wanted[name]} is what was deployed last")
     lines = [
         f"{name}: written {one['deployed'][:12]}, is {one['digest'][:12]}" for name, one in sorted(services.items())
     ]
@@ -121,24 +160,39 @@ def services_as_deployed(facts: Facts) -> Outcome:
     "S13",
     "containers",
     "Nobody has changed a configuration file by hand since it was deployed",
-    target="every file as the playbook would write it now",
+    target="every file, and every unit of systemd, as the playbook would write it now",
     command="make check (a dry run shows every difference)",
     fix=SITE,
-    needs="files",
+    needs="files secret_files",
+    everywhere=True,
 )
 def configuration_files(facts: Facts) -> Outcome:
-    problems, lines = [], []
+    files, settings, secret = differences(facts), configurations(facts.expected), facts.seen["secret_files"]
+    problems = [f"{path} differs: {lines[0]}" if lines else f"{path} is missing" for path, lines in files.items()]
+    problems += [
+        f"{path}: {one}"
+        for path, wanted in settings.items()
+        for one in differing(wanted, facts.seen["files"].get(path))
+    ]
+    problems += [f"{path} {problem}" for path, problem in secret.items() if problem]
+    # Redis does not read its files again.
+    restart = f". Then: docker service update --force {facts.stack}_redis, if it was started since"
+    fix = SITE + restart if any("/redis/" in problem for problem in problems) else ""
+    number = len(facts.expected["files"]) + len(settings) + len(secret)
+    evidence = "\n".join(line for path, lines in files.items() for line in (f"{path}:", *lines))
+    return none_of(problems, f"{number} files are as they were written", evidence, fix=fix)
+
+
+def differences(facts: Facts) -> dict[str, list[str]]:
+    """How files of the configuration differ from what the playbook would write, by their paths; no line: it is gone."""
+    found = {}
     for path, wanted in facts.expected["files"].items():
         has = facts.seen["files"].get(path)
-        if has is None:
-            problems.append(f"{path} is missing")
-            continue
-        differing = list(unified_diff(wanted.splitlines(), has.splitlines(), "wanted", path, lineterm="", n=0))
-        lines += differing or [f"{path}: as it should be"]
-        if differing:
-            first = next((one for one in differing[2:] if not one.startswith("@@")), "")
-            problems.append(f"{path} differs: {first}")
-    return none_of(problems, f"{len(facts.expected['files'])} files are as they were written", "\n".join(lines))
+        written = _DIGEST.sub("\n", has or "").splitlines()
+        lines = list(unified_diff(wanted.splitlines(), written, lineterm="", n=0))[2:]
+        if has is None or lines:
+            found[path] = [] if has is None else [line for line in lines if not line.startswith("@@")]
+    return found
 
 
 def _of_plan(facts: Facts, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -286,11 +340,17 @@ def networks(facts: Facts) -> Outcome:
     for name, service in sorted(services_of(facts).items()):
         own = {net["name"].removeprefix(f"{stack}_") for net in service["values"]["networks"]}
         lines.append(f"{name}: {', '.join(sorted(own))}")
+        if service["values"]["publish"] and name != "nginx":
+            ports = ", ".join(str(port["published"]) for port in service["values"]["publish"])
+            problems.append(f"{name} publishes {ports}")
         if name not in allowed:
             continue
         problems += [f"{name} is also in the network {extra}" for extra in sorted(own - allowed[name])]
         problems += [f"{name} is not in the network {missing}" for missing in sorted(allowed[name] - own)]
-        if service["values"]["publish"] and name != "nginx":
-            ports = ", ".join(str(port["published"]) for port in service["values"]["publish"])
-            problems.append(f"{name} publishes {ports}")
+    problems += [
+        f"{one['name']} is not the stack's and in the network {name}: docker rm --force {one['name']}"
+        for one in strangers(facts)
+        for name in one["networks"]
+        if name.startswith(f"{stack}_")
+    ]
     return none_of(problems, f"{len(lines)} services, each on its own networks", "\n".join(lines))

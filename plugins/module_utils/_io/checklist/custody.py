@@ -9,13 +9,23 @@ import contextlib
 import glob
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
+from ..._backup.files_sample import probe
 from .. import engine_api, system
 
 _JOURNAL_LINES = "100000"
 _CHUNK = 1 << 20
+_SHOWN_LINES = 5
+#: Bytes that are read in a moment.
+_SMALL_DUMP = 64 << 20
+#: Where what was typed, or given to programs, is kept by and by.
+_WRITTEN = (
+    *("/root/.*history", "/home/*/.*history", "/etc/environment", "/etc/profile.d/*", "/etc/cron.d/*"),
+    *("/etc/systemd/system/*.*", "/etc/systemd/system/*/*.conf", "/root/.bashrc", "/root/.profile"),
+)
 
 
 def gather_backups(stack: str) -> dict[str, Any]:
@@ -29,10 +39,30 @@ def gather_backups(stack: str) -> dict[str, Any]:
         "check": {"code": checked.code, "out": checked.out + checked.err},
         "records": {os.path.basename(path)[:-5]: _record(path) for path in glob.glob(f"{root}/records/*.json")},
         "dumps": sorted(dumps),
+        "damaged_dumps": damaged_dumps(f"{root}/dumps", _record(f"{root}/records/dumps.json")),
         "since": system.modified_at(f"{root}/repository/postgres/key.fingerprint"),
         "configuration": _configuration(f"{root}/pgbackrest/pgbackrest.conf"),
         "settings": _record(f"{root}/backup.json"),
     }
+
+
+def damaged_dumps(folder: str, recorded: Mapping[str, Any]) -> list[str]:
+    """The dumps that are not what was written, by name. One of the same size and time is read if it is the newest."""
+    found = []
+    for name in sorted(recorded):
+        path, wanted = f"{folder}/{name}", recorded[name]
+        try:
+            status = os.stat(path)
+        except FileNotFoundError:
+            found.append(f"{name} is gone")
+            continue
+        if status.st_size != wanted["size"]:
+            found.append(f"{name} has {status.st_size} bytes, and {wanted['size']} were written")
+        elif status.st_mtime_ns != wanted["modified"] or (name == max(recorded) and status.st_size <= _SMALL_DUMP):
+            has = probe(path)
+            if has is None or has.sha256 != wanted["sha256"]:
+                found.append(f"{name} is not what was written")
+    return found
 
 
 def _record(path: str) -> dict[str, Any]:
@@ -49,6 +79,19 @@ def _configuration(path: str) -> dict[str, str]:
         for name, equals, value in pairs
         if equals and not any(word in name for word in ("pass", "key"))
     }
+
+
+def gather_secret_files(wanted: Mapping[str, str]) -> dict[str, str]:
+    """What is wrong with files that hold secrets, by path, and never what they say."""
+    return {path: _differs(content.splitlines(), system.read_text(path)) for path, content in wanted.items()}
+
+
+def _differs(wanted: Sequence[str], text: str | None) -> str:
+    if text is None:
+        return "is missing"
+    pairs = zip_longest(wanted, text.splitlines())
+    lines = [str(number) for number, (one, other) in enumerate(pairs, 1) if one != other]
+    return f"differs in line {', '.join(lines[:_SHOWN_LINES])}" if lines else ""
 
 
 def gather_visible(secrets: Mapping[str, str]) -> list[dict[str, str]]:
@@ -74,6 +117,8 @@ def _places() -> Iterator[tuple[str, bytes]]:
     for image in engine_api.call("GET", "/images/json"):
         history = engine_api.call("GET", f"/images/{image['Id']}/history")
         yield f"docker history {(image.get('RepoTags') or [image['Id']])[0]}", json.dumps(history).encode()
+    for pattern in _WRITTEN:
+        yield from ((path, _read(path)) for path in glob.glob(pattern))
     yield "ps auxww", b"\n".join(_read(path) for path in glob.glob("/proc/[0-9]*/cmdline"))
     journal = system.run(["journalctl", "--no-pager", "--lines", _JOURNAL_LINES], stdin="", check=False)
     yield "journalctl", journal.out.encode()

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..._core.errors import FirstbellError
+from ..._core.scram import role_verifier
 from .. import engine_api, index_run, pg_settings, postgres, system
 from ..pg_members import report
 
@@ -26,12 +27,18 @@ SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS reco
         AND state_change < now() - interval '5 minutes') AS idle_in_transaction,
        (SELECT count(*)::int FROM pg_stat_activity a JOIN pg_stat_ssl s USING (pid)
         WHERE a.client_addr IS NOT NULL AND NOT s.ssl) AS unencrypted,
-       (SELECT max(age(datfrozenxid))::int FROM pg_database) AS oldest_transaction
+       (SELECT max(age(datfrozenxid))::int FROM pg_database) AS oldest_transaction,
+       (SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS connection_limit,
+       (SELECT coalesce(string_agg(coalesce(datname, 'shared by all') || ': ' || checksum_failures, ', '), '')
+        FROM pg_stat_database WHERE checksum_failures > 0) AS damaged_pages
 """
 _ROLES = """
 SELECT rolname AS name, rolsuper AS superuser, rolpassword IS NULL AS without_password,
        rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls AS powerful,
-       coalesce(rolpassword LIKE 'SCRAM-SHA-256$%', false) AS scram,
+       coalesce(rolpassword LIKE 'SCRAM-SHA-256$%', false) AS scram, rolpassword AS verifier,
+       rolconnlimit AS connections,
+       CASE WHEN isfinite(rolvaliduntil) THEN to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI UTC')
+       ELSE '' END AS valid_until,
        (SELECT setconfig FROM pg_db_role_setting WHERE setrole = pg_authid.oid AND setdatabase = 0) AS settings
 FROM pg_authid WHERE rolcanlogin ORDER BY rolname
 """
@@ -40,12 +47,80 @@ SELECT line_number AS line, type, array_to_string(database, ',') AS database, ar
        coalesce(address, '') AS address, coalesce(auth_method, '') AS method, coalesce(error, '') AS error
 FROM pg_hba_file_rules ORDER BY line_number
 """
+_OVERRIDES = """
+SELECT coalesce(d.datname, '') AS database, coalesce(r.rolname, '') AS role, s.setconfig AS settings
+FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase LEFT JOIN pg_roles r ON r.oid = s.setrole
+ORDER BY 1, 2
+"""
+_BY_HAND = """
+SELECT DISTINCT name, setting FROM pg_file_settings WHERE sourcefile LIKE '%postgresql.auto.conf' ORDER BY 1
+"""
+_MEMBERSHIPS = """
+SELECT g.rolname AS granted, m.rolname AS member
+FROM pg_auth_members a JOIN pg_roles g ON g.oid = a.roleid JOIN pg_roles m ON m.oid = a.member
+WHERE m.rolname NOT LIKE 'pg\\_%' ORDER BY 1, 2
+"""
+_SLOTS = """
+SELECT slot_name AS name, active,
+       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint AS bytes
+FROM pg_replication_slots WHERE NOT pg_is_in_recovery() ORDER BY 1
+"""
+_LANGUAGES = "SELECT lanname AS name FROM pg_language WHERE NOT lanpltrusted AND lanname NOT IN ('internal', 'c')"
+_WEAK_TABLES = """
+WITH own AS (
+    SELECT c.*, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
+      AND n.nspname NOT LIKE 'pg\\_temp\\_%'
+)
+SELECT name, 'is unlogged: a crash empties it, and no backup has it' AS problem FROM own WHERE relpersistence = 'u'
+UNION ALL
+SELECT name, 'is never cleaned: autovacuum is off for it' FROM own
+WHERE EXISTS (SELECT FROM unnest(reloptions) o WHERE o ~* '^autovacuum_enabled=(f|off|no|0)')
+UNION ALL
+SELECT DISTINCT own.name, 'has triggers that are switched off, ' || t.tgname FROM own
+JOIN pg_trigger t ON t.tgrelid = own.oid WHERE t.tgenabled = 'D'
+ORDER BY 1, 2
+"""
 _EXTENSIONS = "SELECT extname AS name FROM pg_extension ORDER BY extname"
 _STATEMENTS = "SELECT count(*)::int AS statements FROM pg_stat_statements"
 _GRANTS = """
 SELECT has_schema_privilege(r.oid, 'public', 'CREATE') AS creates
 FROM pg_roles r WHERE rolname = %s
 """
+#: What the application lacks of what it needs to use the owner's tables and sequences.
+_LOST = """
+SELECT min(c.oid::regclass::text) AS first, count(*)::int AS count
+FROM pg_class c JOIN pg_roles o ON o.oid = c.relowner CROSS JOIN pg_roles app
+WHERE o.rolname = %(owner)s AND app.rolname = %(app)s AND c.relnamespace = to_regnamespace('public')
+  AND c.relname <> ALL(%(revoked)s::text[])
+  AND CASE WHEN c.relkind = 'S' THEN NOT (has_sequence_privilege(app.oid, c.oid, 'USAGE')
+             AND has_sequence_privilege(app.oid, c.oid, 'SELECT'))
+           WHEN c.relkind IN ('r', 'p', 'v', 'm', 'f') THEN NOT (has_table_privilege(app.oid, c.oid, 'SELECT')
+             AND has_table_privilege(app.oid, c.oid, 'INSERT') AND has_table_privilege(app.oid, c.oid, 'UPDATE')
+             AND has_table_privilege(app.oid, c.oid, 'DELETE'))
+           ELSE false END
+HAVING count(*) > 0
+"""
+#: What others than the owner, the application and the user's own roles may do with tables; those of extensions aside.
+_GIVEN = """
+SELECT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END AS grantee,
+       string_agg(DISTINCT acl.privilege_type, ', ') AS privileges, count(DISTINCT c.oid)::int AS count,
+       min(c.oid::regclass::text) AS first, string_agg(DISTINCT c.oid::regclass::text, ', ') AS tables
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN aclexplode(c.relacl) acl
+LEFT JOIN pg_roles r ON r.oid = acl.grantee
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+  AND acl.grantee <> c.relowner AND NOT coalesce(r.rolsuper, false)
+  AND coalesce(r.rolname, '') <> ALL(%(known)s::text[]) AND c.relname <> ALL(%(revoked)s::text[])
+  AND NOT EXISTS (SELECT FROM pg_depend d
+                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+GROUP BY 1 ORDER BY 1
+"""
+_PASSWORDS = {
+    "owner_role": "database_owner_password",
+    "app_role": "database_app_password",
+    "monitoring_role": "database_monitoring_password",
+}
 _NO_LIBRARY = ("42P01", "55000")  # undefined_table, object_not_in_prerequisite_state
 
 #: Options of pg_indexes for a look that waits for nobody.
@@ -88,9 +163,15 @@ def gather_settings(expected: Mapping[str, Any]) -> dict[str, Any]:
     return report(seen, seen.findings)
 
 
-def gather(expected: Mapping[str, Any]) -> dict[str, Any]:
+def gather(stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
     """What else is to be seen of the server."""
     login = _login(expected["socket"], expected["database"])
+    grants = {
+        "owner": expected["owner_role"],
+        "app": expected["app_role"],
+        "known": [expected["owner_role"], expected["app_role"], *expected["roles_extra"]],
+        "revoked": list(expected["app_role_revoked"]),
+    }
     with postgres.connect(login, application="firstbell verify") as session:
         try:
             statements = session.query(_STATEMENTS)[0]["statements"]
@@ -100,14 +181,33 @@ def gather(expected: Mapping[str, Any]) -> dict[str, Any]:
             statements = None
         return {
             **session.query(_FACTS)[0],
-            "roles": session.query(_ROLES),
+            "roles": compare_passwords(session.query(_ROLES), stack, expected, secrets),
             "hba": session.query(_HBA),
             "extensions": [row["name"] for row in session.query(_EXTENSIONS)],
             "statements": statements,
+            "overrides": session.query(_OVERRIDES),
+            "by_hand": session.query(_BY_HAND),
+            "memberships": session.query(_MEMBERSHIPS),
+            "slots": session.query(_SLOTS),
+            "languages": [row["name"] for row in session.query(_LANGUAGES)],
+            "weak_tables": session.query(_WEAK_TABLES),
+            "lost": session.query(_LOST, grants),
+            "given": session.query(_GIVEN, grants),
             "app_creates": bool(
                 (session.query(_GRANTS, (expected["app_role"],)) or [{"creates": False}])[0]["creates"]
             ),
         }
+
+
+def compare_passwords(
+    roles: list[dict[str, Any]], stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """The roles; instead of its verifier, whether each of the stack's own has the password of the inventory."""
+    known = {expected[kind]: secrets[name] for kind, name in _PASSWORDS.items() if secrets.get(name)}
+    for role in roles:
+        verifier, name = role.pop("verifier"), role["name"]
+        role["own_password"] = name not in known or verifier == role_verifier(known[name], name, stack)
+    return roles
 
 
 def gather_indexes(postgres_expected: Mapping[str, Any], app_expected: Mapping[str, Any]) -> dict[str, Any]:
@@ -136,7 +236,11 @@ def container_of(stack: str, service: str) -> str:
 def gather_pool(stack: str) -> dict[str, Any]:
     """PgBouncer's own tables."""
     container = container_of(stack, "pgbouncer")
-    return {name: _show(container, name) for name in ("CONFIG", "POOLS", "DATABASES", "LISTS")}
+    users = (system.read_text(f"/opt/{stack}/pgbouncer/userlist.txt") or "").splitlines()
+    return {
+        **{name: _show(container, name) for name in ("CONFIG", "POOLS", "DATABASES", "LISTS")},
+        "users": [line.split('"')[1] for line in users if line.startswith('"')],
+    }
 
 
 def _show(container: str, table: str) -> list[dict[str, str]]:
@@ -161,7 +265,14 @@ def gather_cache(stack: str, secrets: Mapping[str, str]) -> dict[str, Any]:
             for command in ("CONFIG GET maxmemory", "KEYS firstbell-verify:*", "ACL LIST", "PING")
         },
         "file": system.read_text(f"/opt/{stack}/redis/redis.conf") or "",
+        "users": _acl(system.read_text(f"/opt/{stack}/redis/users.acl") or ""),
     }
+
+
+def _acl(text: str) -> dict[str, list[str]]:
+    """The rules of each user of the file, without passwords and their hashes."""
+    words = [line.split() for line in text.splitlines() if line.startswith("user ")]
+    return {line[1]: [word for word in line[2:] if word[0] not in "#<>!"] for line in words if len(line) > 1}
 
 
 def _redis(container: str, commands: list[str]) -> str:

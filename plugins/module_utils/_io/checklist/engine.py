@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from ..._core.service_diff import changed_options, changes_between
 from ..._core.service_spec import DIGEST_LABEL, actual_values, digest
 from .. import engine_api, engine_daemon, system
 
@@ -32,8 +33,10 @@ def gather(stack: str) -> dict[str, Any]:
             network["Name"]: {"internal": network["Internal"], "driver": network["Driver"]} for network in networks
         },
         "images": _images(),
-        "daemon": _daemon(),
+        "daemon": {"found": engine_daemon.find().__dict__},
         "secrets": _secrets(stack) if manager else [],
+        "nodes": _nodes() if manager else {},
+        "released": _released(f"/opt/{stack}/app/deployments.jsonl"),
     }
 
 
@@ -49,11 +52,13 @@ def _services(stack: str, networks: list[Mapping[str, Any]]) -> dict[str, Any]:
         if prefix != stack:
             continue
         values = actual_values(spec, names)
+        deployed = (spec.get("Labels") or {}).get(DIGEST_LABEL, "")
         own = tasks.get(service["ID"], [])
         found[short] = {
             "values": values,
-            "deployed": (spec.get("Labels") or {}).get(DIGEST_LABEL, ""),
+            "deployed": deployed,
             "digest": digest(values),
+            "changed": _changed(service.get("PreviousSpec"), values, deployed, names),
             "update": (service.get("UpdateStatus") or {}).get("State", ""),
             "running": sum(task["Status"]["State"] == "running" for task in own),
             "failed": [
@@ -63,6 +68,26 @@ def _services(stack: str, networks: list[Mapping[str, Any]]) -> dict[str, Any]:
             ],
         }
     return found
+
+
+def _changed(
+    previous: Mapping[str, Any] | None, values: Mapping[str, Any], deployed: str, names: Mapping[str, str]
+) -> list[str]:
+    """The options that were changed by hand; none where the engine does not remember what was deployed."""
+    before = actual_values(previous, names) if previous else {}
+    return changed_options(changes_between(before, values)) if before and digest(before) == deployed else []
+
+
+def _nodes() -> dict[str, str]:
+    """Whether each host of the swarm takes tasks: active, pause or drain, by its name."""
+    return {node["Description"]["Hostname"]: node["Spec"]["Availability"] for node in engine_api.call("GET", "/nodes")}
+
+
+def _released(path: str) -> str:
+    """The image of the newest deployment of the application that succeeded; empty where none is on record."""
+    lines = (system.read_text(path) or "").splitlines()
+    made = [record for record in map(json.loads, lines) if record["verdict"] == "succeeded"]
+    return str(made[-1]["image"]) if made else ""
 
 
 def _containers(stack: str) -> list[dict[str, Any]]:
@@ -94,6 +119,7 @@ def _container(stack: str, shown: Mapping[str, Any]) -> dict[str, Any]:
         "memory": host["Memory"],
         "cpus": host["NanoCpus"] or 0,
         "pids": host["PidsLimit"] or 0,
+        "paused": state["Paused"],
         "health": (state.get("Health") or {}).get("Status", "none"),
         "oom_killed": state.get("OOMKilled", False),
         "mounts": [mount.get("Source", "") for mount in shown.get("Mounts") or []],
@@ -101,6 +127,8 @@ def _container(stack: str, shown: Mapping[str, Any]) -> dict[str, Any]:
         "log_options": host["LogConfig"]["Config"] or {},
         "log_bytes": _log_bytes(shown.get("LogPath", "")),
         "process": _process(state["Pid"]),
+        "uids": _uids(shown["Id"]) if service else [],
+        "networks": sorted((shown.get("NetworkSettings") or {}).get("Networks") or {}),
     }
 
 
@@ -112,6 +140,17 @@ def _log_bytes(path: str) -> int:
         return sum(os.stat(os.path.join(folder, one)).st_size for one in os.listdir(folder) if one.startswith(name))
     except FileNotFoundError:
         return 0
+
+
+def _uids(container: str) -> list[str]:
+    """The users of all its processes, also of those that were started in it later."""
+    try:
+        shown = engine_api.call("GET", f"/containers/{container}/top")
+    except engine_api.EngineError:  # it is just ending, or starting
+        return []
+    column = shown["Titles"].index("PID")
+    found = {_process(int(row[column])).get("Uid", "") for row in shown["Processes"]}
+    return sorted({uid for uids in found for uid in uids.split()})
 
 
 def _process(pid: int) -> dict[str, str]:
@@ -126,11 +165,6 @@ def _images() -> dict[str, dict[str, Any]]:
         image["Id"]: {"tags": image.get("RepoTags") or [], "created": image["Created"]}
         for image in engine_api.call("GET", "/images/json")
     }
-
-
-def _daemon() -> dict[str, Any]:
-    found = engine_daemon.find()
-    return {"found": found.__dict__, "config": json.loads(found.file) if found.file else {}}
 
 
 def _secrets(stack: str) -> list[dict[str, str]]:

@@ -8,31 +8,45 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from . import custody, data, engine, host, monitoring
+from ..._core.checklist.upkeep import starting
+from ..._core.checklist.written import configurations
+from . import certificates, custody, data, engine, host, monitoring, records, scaling
 
 Gatherer = Callable[[Mapping[str, Any], Mapping[str, str]], Any]
 
 
 def _units(expected: Mapping[str, Any]) -> list[str]:
-    return [name for role in ("backup", "docker", "edge") for name in expected.get(role, {}).get("timers", [])]
+    timers = [
+        name
+        for role in ("backup", "docker", "edge", "night_work", "operations")
+        for name in expected.get(role, {}).get("timers", [])
+    ]
+    return [*timers, *starting(expected["files"])]
 
 
 #: From what the inventory asks for, and its secrets.
 GATHERERS: Mapping[str, Gatherer] = {
     "engine": lambda expected, _secrets: engine.gather(expected["stack"]),
     "settings": lambda expected, _secrets: data.gather_settings(expected["postgres"]),
-    "database": lambda expected, _secrets: data.gather(expected["postgres"]),
+    "database": lambda expected, secrets: data.gather(expected["stack"], expected["postgres"], secrets),
     "indexes": lambda expected, _secrets: data.gather_indexes(expected["postgres"], expected["app"]),
     "pool": lambda expected, _secrets: data.gather_pool(expected["stack"]),
     "cache": lambda expected, secrets: data.gather_cache(expected["stack"], secrets),
-    "host": lambda expected, _secrets: host.gather(expected["stack"], expected["host"]),
+    "certificates": lambda expected, _secrets: certificates.gather(expected["pki"]),
+    "host": lambda expected, _secrets: host.gather(expected["stack"], expected["host"], expected["files"]),
     "units": lambda expected, _secrets: host.gather_units(_units(expected)),
     "firewall": lambda expected, _secrets: host.gather_firewall(expected["firewall"]),
-    "files": lambda expected, _secrets: host.gather_files(expected["files"]),
+    "files": lambda expected, _secrets: host.gather_files([*expected["files"], *configurations(expected)]),
+    "secret_files": lambda expected, _secrets: custody.gather_secret_files(expected["secret_files"]),
     "access": lambda _expected, _secrets: host.gather_access(),
+    "logins": lambda expected, _secrets: host.gather_logins(expected["stack"]),
+    "jobs": lambda expected, _secrets: host.gather_jobs(expected["files"]),
     "updates": lambda _expected, _secrets: host.gather_updates(),
     "backups": lambda expected, _secrets: custody.gather_backups(expected["stack"]),
     "monitoring": lambda expected, _secrets: monitoring.gather(expected["stack"], expected["monitoring"]),
+    "records": lambda expected, _secrets: records.gather(expected["stack"]),
+    "logs": lambda expected, _secrets: host.gather_logs(expected["logs"]),
+    "scaling": lambda expected, _secrets: scaling.gather(expected["stack"], expected["autoscaler"]["enabled"]),
     "visible": lambda _expected, secrets: custody.gather_visible(secrets),
 }
 

@@ -5,24 +5,48 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import glob
 import grp
+import hashlib
 import os
+import pwd
+import re
 import shutil
 import stat
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..._core.firewall import parse_policy, render
+from ..._core.checklist.administrators import ACCOUNTS
+from ..._core.checklist.host import FIREWALL_FILE, SYSCTLS_FILE
+from ..._core.firewall import parse_policy, render, render_file
 from ..._core.sysctls import proc_path
 from .. import nftables, probe, system
 
-_UNIT = "Id,LoadState,ActiveState,UnitFileState,Result,Triggers"
+_UNIT = "Id,LoadState,ActiveState,UnitFileState,Result,Triggers,DropInPaths"
+_OTHERS_WRITE, _OTHERS = 0o002, 0o007
+_CRON = (
+    "/etc/crontab",
+    "/etc/cron.d/*",
+    "/etc/cron.hourly/*",
+    "/etc/cron.daily/*",
+    "/etc/cron.weekly/*",
+    "/etc/cron.monthly/*",
+    "/var/spool/cron/crontabs/*",
+)
+_UNITS = "/etc/systemd/system/*.*"
+_SSH_OPTIONS = ("passwordauthentication", "permitemptypasswords", "permitrootlogin", "error")
+#: Why it stops though its files are right: it does not run and has no folder or keys, or wants to know who asks.
+_SSH_STOPPED = ("privilege separation directory", "no hostkeys available", "connection test specification")
+_KEY = re.compile(r"(?:^|\s)(?:ssh|ecdsa|sk)-\S+ (AAAA[A-Za-z0-9+/]+)=*(.*)$")
+#: Whoever belongs to one of these reads or writes everything. The engine's group has a check of its own.
+_POWERFUL = ("adm", "disk", "lxd", "sudo")
+_HOME = 5
 
 
-def gather(stack: str, expected: Mapping[str, Any]) -> dict[str, Any]:
+def gather(stack: str, expected: Mapping[str, Any], written: Iterable[str] = ()) -> dict[str, Any]:
     """What is cheap to see."""
     root = f"/opt/{stack}"
     return {
@@ -34,9 +58,13 @@ def gather(stack: str, expected: Mapping[str, Any]) -> dict[str, Any]:
         "load": os.getloadavg()[0],
         "directories": {item["path"]: _path(item["path"]) for item in expected["directories"]},
         "files": {path: _path(path) for path in secret_files(root)},
+        "configuration": {path: _path(path) for path in written if path.startswith(f"{root}/")},
         "kernel": {name: system.read_kernel_value(proc_path(name)) for name in expected["sysctls"]},
+        "sysctls_file": system.read_text(SYSCTLS_FILE),
         "clock": _clock(),
+        "open": open_paths(root),
         "failed_units": _lines(["systemctl", "--failed", "--plain", "--no-legend", "--full"]),
+        "journal": _unit("systemd-journald.service").get("ActiveState", ""),
         "listeners": sorted(probe.probe_host(stack, "17", 1001)["listeners"]),
     }
 
@@ -46,9 +74,132 @@ def secret_files(root: str) -> list[str]:
     patterns = (
         *("pki/ca.key", "pki/*/tls.key", "redis/users.acl", "pgbouncer/userlist.txt", "nginx/certificate/*.pem"),
         *("backup/pgbackrest/pgbackrest.conf", "backup/dumps/.key", "backup/files/key", "backup/files/redis-password"),
-        *("backup/offsite/*.conf", "certbot/config/archive/*/privkey*.pem"),
+        *("backup/files/s3/credentials", "night/redis-password", "logs/tls.key", "backup/offsite/*.conf"),
+        *("certbot/config/archive/*/privkey*.pem", "monitoring/web/web.yml"),
     )
     return sorted(path for pattern in patterns for path in glob.glob(f"{root}/{pattern}"))
+
+
+def open_paths(root: str) -> list[str]:
+    """What others than its owner may write, below the stack's folder but in its data; and open folders of backups."""
+    found = []
+    for folder, names, files in os.walk(root):
+        depth = folder[len(root) :].count("/")
+        names[:] = [name for name in names if depth < 3 and f"{folder}/{name}" not in (f"{root}/data", f"{root}/run")]  # noqa: PLR2004
+        for name in (*names, *files):
+            path = os.path.join(folder, name)
+            with contextlib.suppress(FileNotFoundError):
+                status = os.lstat(path)
+                if not stat.S_ISLNK(status.st_mode) and status.st_mode & _OTHERS_WRITE:
+                    found.append(f"{path} can be written by everybody ({stat.S_IMODE(status.st_mode):04o})")
+    for name in ("backup/dumps", "backup/repository", "backup/files", "data/postgres/*/data"):
+        for path in glob.glob(f"{root}/{name}"):
+            mode = stat.S_IMODE(os.stat(path).st_mode)
+            if mode & _OTHERS:
+                found.append(f"{path} is open to everybody ({mode:04o})")
+    return sorted(found)
+
+
+def gather_logins(stack: str) -> dict[str, Any]:
+    """Who could log in as whom, who may write what decides on it, and what is loaded into every program."""
+    accounts = [line.split(":") for line in (system.read_text("/etc/passwd") or "").splitlines()]
+    shadow = [line.split(":") for line in (system.read_text("/etc/shadow") or "").splitlines()]
+    ssh = _ssh()
+    return {
+        "roots": [words[0] for words in accounts if len(words) > 2 and words[2] == "0"],  # noqa: PLR2004
+        "open": [words[0] for words in shadow if len(words) > 1 and not words[1]],
+        "passwords": [words[0] for words in shadow if len(words) > 1 and words[1].startswith("$")],
+        "ssh": {name: ssh.get(name, "") for name in _SSH_OPTIONS},
+        "as": os.environ.get("SUDO_USER", "") or "root",
+        "keys": [key for words in accounts if len(words) > _HOME for key in _keys(words[0], words[_HOME])],
+        "members": [{"who": who, "group": group} for group in _POWERFUL for who in _members(group)],
+        "decisive": {path: _path(path) for path in decisive_files(stack)},
+        "preload": (system.read_text("/etc/ld.so.preload") or "").split(),
+        "sudo": _without_password(),
+        "engine": _lines(["systemctl", "show", "--property", "ExecStart", "--value", "docker"]),
+    }
+
+
+def _ssh() -> dict[str, str]:
+    """The options of sshd, and as ``error`` why it cannot read its files."""
+    sshd = system.find_program("sshd")
+    if sshd is None:
+        return {}
+    said = system.run([sshd, "-T"], stdin="", check=False)
+    options = dict(line.partition(" ")[::2] for line in said.out.splitlines())
+    refused = said.code != 0 and not any(reason in said.err for reason in _SSH_STOPPED)
+    return {**options, "error": (said.err.strip() or "it does not say why").splitlines()[0] if refused else ""}
+
+
+def _keys(account: str, home: str) -> list[dict[str, str]]:
+    """The keys that open an account, by their fingerprints."""
+    text = "\n".join(system.read_text(f"{home}/.ssh/{name}") or "" for name in ("authorized_keys", "authorized_keys2"))
+    found = []
+    for line in text.splitlines():
+        key = _KEY.search(line)
+        # That of a cloud's image only says who is to be taken instead.
+        if key and not line.startswith("#") and "Please login as the user" not in line:
+            # What is no key opens nothing.
+            with contextlib.suppress(ValueError):
+                digest = hashlib.sha256(base64.b64decode(key[1] + "==")).digest()
+                fingerprint = "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+                found.append({"account": account, "key": fingerprint, "comment": key[2].strip()})
+    return found
+
+
+def _members(group: str | int) -> list[str]:
+    """Who belongs to a group, by its list or as the group of the account."""
+    try:
+        entry = grp.getgrnam(group) if isinstance(group, str) else grp.getgrgid(group)
+    except KeyError:
+        return []
+    primary = [one.pw_name for one in pwd.getpwall() if one.pw_gid == entry.gr_gid]
+    return sorted({*entry.gr_mem, *primary})
+
+
+def decisive_files(stack: str) -> list[str]:
+    """What makes an administrator of whoever may write it: the accounts, and what root runs of the stack."""
+    lib = "/usr/local/lib"
+    patterns = (f"/usr/local/sbin/{stack}-*", f"{lib}/{stack}-*", f"{lib}/{stack}-*/**/*", f"{lib}/firstbell/*")
+    own = [path for pattern in patterns for path in glob.glob(pattern, recursive=True)]
+    return sorted(path for path in {*ACCOUNTS, *own} if os.path.exists(path))
+
+
+def _without_password() -> list[dict[str, str]]:
+    """Whom sudo asks for no password, but the user that this runs for: a playbook cannot type one."""
+    found = []
+    for path in filter(os.path.isfile, ("/etc/sudoers", *sorted(glob.glob("/etc/sudoers.d/*")))):
+        lines = (system.read_text(path) or "").replace("\\\n", " ").splitlines()
+        rules = [line.split() for line in lines if "NOPASSWD:" in line or "!authenticate" in line]
+        # Of what begins with a #, a number is a user, and all else a comment.
+        whom = {words[0] for words in rules if words[0][0] != "#" or words[0][1:].isdigit()}
+        whom -= {os.environ.get("SUDO_USER", "")}
+        found += [{"who": who, "path": path} for who in sorted(whom)]
+    return found
+
+
+def gather_jobs(written: Iterable[str]) -> dict[str, list[str]]:
+    """Jobs and units that neither a package nor the playbook has written, and those of packages that were edited."""
+    paths = [path for pattern in _CRON for path in glob.glob(pattern)]
+    paths += [path for path in glob.glob(_UNITS) if os.path.isfile(path) and not os.path.islink(path)]
+    paths = sorted(path for path in paths if not os.path.basename(path).startswith("."))
+    paths = [path for path in paths if path not in set(written)]
+    if not paths:
+        return {"strange": [], "edited": []}
+    said = system.run(["dpkg-query", "--search", *paths], stdin="", check=False)
+    packaged = {line.partition(": ")[2] for line in said.out.splitlines()}
+    known = [line.split() for line in _lines(["dpkg-query", "--show", "--showformat", "${Conffiles}\n"])]
+    digests = {words[0]: words[1] for words in known if len(words) > 1}
+    return {
+        "strange": [path for path in paths if path not in packaged],
+        "edited": [path for path in paths if path in digests and _md5(path) != digests[path]],
+    }
+
+
+def _md5(path: str) -> str:
+    """The digest by which dpkg knows a file of a package."""
+    with open(path, "rb") as file:
+        return hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
 
 
 def _path(path: str) -> dict[str, Any] | None:
@@ -98,14 +249,37 @@ def _lines(argv: list[str]) -> list[str]:
 
 def gather_units(names: Iterable[str]) -> dict[str, Any]:
     """The units, and of a timer also what it starts."""
-    found = {name: _unit(name) for name in names}
-    started = {shown["Triggers"] for shown in found.values() if shown.get("Triggers")}
-    return {**found, **{name: _unit(name) for name in sorted(started)}}
+    found = _shown(names)
+    return {**found, **_shown(started for shown in found.values() for started in shown.get("Triggers", "").split())}
 
 
-def _unit(name: str) -> dict[str, Any]:
-    lines = _lines(["systemctl", "show", "--property", _UNIT, name])
-    return dict(line.split("=", 1) for line in lines if "=" in line)
+def _shown(names: Iterable[str]) -> dict[str, dict[str, str]]:
+    """What systemd knows of units, which need not exist, asked for in one go."""
+    asked = sorted(set(names))
+    if not asked:
+        return {}
+    said = system.run(["systemctl", "show", "--property", _UNIT, *asked], stdin="", check=False).out
+    parts = [dict(line.split("=", 1) for line in part.splitlines() if "=" in line) for part in said.split("\n\n")]
+    return dict(zip(asked, parts))
+
+
+def _unit(name: str) -> dict[str, str]:
+    return _shown([name])[name]
+
+
+def gather_logs(expected: Mapping[str, Any]) -> dict[str, Any]:
+    """What ships the logs, and how much waits for the server; nothing where logs are not shipped."""
+    if not expected["enabled"]:
+        return {}
+    name = expected["unit"]
+    lines = _lines(["systemctl", "show", "--property", "ActiveState,ActiveEnterTimestamp,MainPID", name])
+    unit = dict(line.split("=", 1) for line in lines if "=" in line)
+    peers = _lines(["ss", "--no-header", "--tcp", "--processes", "--numeric", "state", "established"])
+    return {
+        "active": unit.get("ActiveState", ""),
+        "connected": any(f"pid={unit.get('MainPID')}," in line for line in peers),
+        "waiting_bytes": sum(os.path.getsize(path) for path in glob.glob(f"{expected['queue']}/ship.0*")),
+    }
 
 
 def gather_firewall(expected: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,6 +288,8 @@ def gather_firewall(expected: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "wanted": nftables.rehearse(render(policy), "firstbell") if nftables.installed() else "",
         "live": nftables.listing("firstbell") if nftables.installed() else "",
+        "written": render_file(policy),
+        "file": system.read_text(FIREWALL_FILE),
         "unit": _unit("firstbell-firewall.service"),
     }
 
@@ -127,10 +303,12 @@ def gather_access() -> dict[str, Any]:
     """Who may speak to the engine: whoever may is the host's administrator."""
     path = "/var/run/docker.sock"
     found = os.stat(path)
-    members: list[str] = []
-    with contextlib.suppress(KeyError):
-        members = list(grp.getgrgid(found.st_gid).gr_mem) if found.st_gid else []
-    return {"path": path, "mode": stat.S_IMODE(found.st_mode), "uid": found.st_uid, "members": members}
+    try:
+        group = grp.getgrgid(found.st_gid).gr_name
+    except KeyError:
+        group = str(found.st_gid)
+    members = _members(found.st_gid) if found.st_gid else []
+    return {"path": path, "mode": stat.S_IMODE(found.st_mode), "uid": found.st_uid, "group": group, "members": members}
 
 
 def gather_updates() -> dict[str, Any]:
@@ -145,5 +323,12 @@ def gather_updates() -> dict[str, Any]:
         "timers": gather_units(["apt-daily.timer", "apt-daily-upgrade.timer"]),
         "installed": system.find_program("unattended-upgrade") is not None,
         "options": _lines(["apt-config", "dump", "APT::Periodic"]),
+        "held": _lines(["apt-mark", "showhold"]),
+        "passed_over": [
+            line.partition('"')[2].rpartition('"')[0]
+            for line in _lines(["apt-config", "dump", "Unattended-Upgrade::Package-Blacklist"])
+            if "::" in line.partition("Package-Blacklist")[2]
+        ],
+        "suites": sorted(set(_lines(["apt-get", "indextargets", "--format", "$(SUITE) $(SITE) $(RELEASE)"]))),
         "reboot": os.path.exists("/run/reboot-required"),
     }

@@ -5,17 +5,29 @@
 
 from __future__ import annotations
 
-import json
+import os
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from .. import system
-from .data import container_of
+from ..operations.prometheus import Prometheus
 
-_CLIENT = "/etc/firstbell/web/client.yml"
 #: Of the targets that there are now; a replica that was replaced is one for some seconds more.
 _ANSWERED = "max_over_time(up[2m]) and up"
+#: Their configuration, below the role's folder.
+_READ = {
+    "prometheus": ("prometheus/prometheus.yml", "prometheus/rules.yml"),
+    "alertmanager": ("alertmanager/alertmanager.yml",),
+}
+_READ_ROOM = 2
+_FIRING = 'ALERTS{alertstate="firing"}'
+_STARTED = 'process_start_time_seconds{job="prometheus"}'
+#: Seconds after its start in which Prometheus may not have scraped all targets and evaluated all rules once.
+_YOUNG = 120
+_PAUSE = 3.0
 _ABOUT = ("instance", "host", "name", "device", "route", "job")
 
 
@@ -23,34 +35,50 @@ def gather(stack: str, expected: Mapping[str, Any]) -> dict[str, Any]:
     """Targets, rules and alerts; nothing where the monitoring is switched off."""
     if not expected["enabled"]:
         return {}
-    container = container_of(stack, "prometheus")
-
-    def ask(query: str) -> list[dict[str, Any]]:
-        argv = ["docker", "exec", container, "promtool", "query", "-o", "json", "instant"]
-        said = system.run([*argv, "--http.config.file", _CLIENT, expected["address"], query], stdin="", timeout=30)
-        series: list[dict[str, Any]] = json.loads(said.out)
-        return series
+    prometheus = Prometheus(stack, urlsplit(expected["address"]).path, expected["user"])
 
     def number(query: str) -> int:
-        return round(sum(float(series["value"][1]) for series in ask(query)))
+        return round(sum(value for _labels, value in prometheus.query(query)))
 
+    firing = _firing(prometheus)
     written = system.read_text(expected["rules_file"]) or ""
+    folder = os.path.dirname(os.path.dirname(expected["rules_file"]))
     return {
         "up": [
             {
-                "job": series["metric"].get("job", ""),
-                "instance": series["metric"].get("instance", ""),
-                "up": series["value"][1] == "1",
+                "job": labels.get("job", ""),
+                "instance": labels.get("instance", ""),
+                "up": value == 1,
             }
-            for series in ask(_ANSWERED)
+            for labels, value in prometheus.query(_ANSWERED)
         ],
-        "firing": [_alert(series["metric"]) for series in ask('ALERTS{alertstate="firing"}')],
+        "firing": [_alert(labels) for labels in firing],
         "rules": number("prometheus_rule_group_rules"),
         "written": len(re.findall(r"(?m)^\s*(?:- )?(?:alert|record):", written)),
+        "unread": [
+            name
+            for name, files in _READ.items()
+            if number(f"{name}_config_last_reload_successful") != 1
+            or number(f"{name}_config_last_reload_success_timestamp_seconds") + _READ_ROOM
+            < max(system.modified_at(f"{folder}/{file}") for file in files)
+        ],
+        "silences": number('alertmanager_silences{state="active"}'),
         "failures": number("increase(prometheus_rule_evaluation_failures_total[10m])"),
         "alertmanagers": number("prometheus_notifications_alertmanagers_discovered"),
         "notifications_failed": number("increase(alertmanager_notifications_failed_total[10m])"),
     }
+
+
+def _firing(prometheus: Prometheus) -> list[dict[str, str]]:
+    """What fires, the heartbeat always among it. A Prometheus that was just started knows nothing yet: wait for it."""
+    deadline = time.monotonic() + _YOUNG
+    while True:
+        firing = [labels for labels, _value in prometheus.query(_FIRING)]
+        # Nothing before it has scraped itself.
+        started = [value for _labels, value in prometheus.query(_STARTED)] if not firing else []
+        if firing or time.monotonic() > deadline or (started and time.time() - started[0] > _YOUNG):
+            return firing
+        time.sleep(_PAUSE)
 
 
 def _alert(labels: Mapping[str, str]) -> dict[str, str]:

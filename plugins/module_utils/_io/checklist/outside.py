@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import documents
+from .certificates import fingerprint
 
 _TIMEOUT = 10.0
 _SCAN_TIMEOUT = 1.5
@@ -71,8 +72,8 @@ def gather(
     )
     gatherers = {
         "scan": lambda: {address: scan(address, _ports(facts)) for address in addresses if address},
-        "tls": lambda: tls(site),
-        "site": lambda: answers(site, edge),
+        "tls": lambda: {**tls(site), "disk": facts.get("certificate", {})},
+        "site": lambda: answers(site, edge, expected.get("monitoring", {}).get("paths", [])),
         "names": lambda: resolve(site.domain),
         "documents": documents.gather,
         # Last: from then on this client is one that asks too much.
@@ -142,7 +143,12 @@ def _handshake(site: Site, context: ssl.SSLContext, name: str = "") -> dict[str,
             context.wrap_socket(plain, server_hostname=name or site.domain) as secured,
         ):
             cipher = secured.cipher() or ("", "", 0)
-            return {"version": secured.version(), "cipher": cipher[0], "certificate": secured.getpeercert() or {}}
+            return {
+                "version": secured.version(),
+                "cipher": cipher[0],
+                "certificate": secured.getpeercert() or {},
+                "fingerprint": fingerprint(secured.getpeercert(binary_form=True) or b""),
+            }
     except (ssl.SSLError, ConnectionError) as error:
         return {"refused": str(error)}
 
@@ -197,8 +203,8 @@ def ask(site: Site, path: str, *, secured: bool = True, method: str = "GET", nam
     }
 
 
-def answers(site: Site, edge: Mapping[str, Any]) -> dict[str, Any]:
-    """A visitor's first steps."""
+def answers(site: Site, edge: Mapping[str, Any], guarded: Iterable[str] = ()) -> dict[str, Any]:
+    """A visitor's first steps, and those of somebody who looks for what is none of his business."""
     page, path = ask(site, "/"), "/"
     for _step in range(_REDIRECTS):
         target = page["headers"].get("location", "")
@@ -214,6 +220,7 @@ def answers(site: Site, edge: Mapping[str, Any]) -> dict[str, Any]:
         "plain": _shown(ask(site, "/firstbell-verify", secured=False)),
         "stranger": _shown(ask(site, "/", secured=False, name=_UNKNOWN_NAME)),
         "private": _shown(ask(site, "/api/metrics")),
+        "guarded": {path: ask(site, f"{path.rstrip('/')}/-/ready")["status"] for path in guarded},
         "ready": _shown(ask(site, edge["readiness_path"])),
         "asset": asset,
         "static": [_shown(ask(site, asset)) for _time in range(2)] if asset else [],

@@ -119,3 +119,32 @@ def test_the_file_is_replaced_in_one_step_and_may_be_read(module: ModuleType, tm
     assert json.loads(path.read_text())["time"] == 1.5
     assert path.stat().st_mode & 0o777 == 0o644
     assert [entry.name for entry in tmp_path.iterdir()] == ["containers.json"]
+
+
+NET_DEV = """Inter-|   Receive                            |  Transmit
+ face |bytes packets errs drop fifo frame compressed multicast|bytes packets errs drop fifo colls carrier compressed
+    lo: 481390  7048 0 0 0 0 0 0   481390  7048 0 0 0 0 0 0
+  eth0: 3586685 14500 0 0 0 0 0 0 13609062 12345 0 0 0 0 0 0
+  eth1:      84     2 0 0 0 0 0 0     1156    14 0 0 0 0 0 0
+vethab1:     10     2 0 0 0 0 0 0       20    14 0 0 0 0 0 0
+"""
+
+
+def test_bytes_are_counted_by_container_and_by_device_of_the_host(
+    module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "7").write_text(NET_DEV, encoding="ascii")
+    monkeypatch.setattr(module, "NETWORK", f"{tmp_path}/{{pid}}")
+    monkeypatch.setattr(module, "process_of", lambda identity: {"a": 7, "b": 8}[identity])
+    listing = module.Listing()
+    for identity in ("a", "b"):
+        listing.started(identity, labels(f"school_app.{identity}.x"), 1.0)
+    listing.carried({"a", "b", "stranger"})
+    assert listing.containers["a"]["network"] == [3586779, 13610238]
+    assert "network" not in listing.containers["b"]
+    listing.carried({"b"})
+    assert listing.processes == {"b": 8}
+    lines = module.of_host(module.network(7)).splitlines()
+    assert 'node_network_receive_bytes_total{device="eth0"} 3586685' in lines
+    assert 'node_network_transmit_bytes_total{device="eth1"} 1156' in lines
+    assert not [line for line in lines if "veth" in line or '"lo"' in line]

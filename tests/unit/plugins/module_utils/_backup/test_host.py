@@ -8,9 +8,10 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._backup.host import Host
+from ansible_collections.firstbell.stack.plugins.module_utils._backup.host import Host, until_answered
 from ansible_collections.firstbell.stack.plugins.module_utils._core.backup_config import Config, Limits, PostgresConfig
 from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError
+from ansible_collections.firstbell.stack.plugins.module_utils._io.system import Result
 
 
 def host(directory: Path) -> Host:
@@ -32,7 +33,12 @@ def test_a_container_is_confined(tmp_path: Path) -> None:
     text = " ".join(words)
     for option in ("--network none", "--user 1001:1001", "--read-only", "--cap-drop ALL", "--pids-limit 64", "--rm"):
         assert option in text
-    for option in ("--cpus 0.5", "--memory 536870912 --memory-swap 536870912", "--security-opt no-new-privileges"):
+    for option in (
+        "--cpu-period 10000 --cpu-quota 5000",
+        "--cpu-shares 64",
+        "--memory 536870912 --memory-swap 536870912",
+        "--security-opt no-new-privileges",
+    ):
         assert option in text
     assert words[-2:] == ["image", "--list"]
 
@@ -54,3 +60,18 @@ def test_commands_at_the_same_time_have_containers_of_different_names(tmp_path: 
     with one.lock("files-check", name="files/lock"):
         assert one.container_name("restic") == "school-backup-restic-files"
     assert one.container_name("info") == unlocked
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "asked"),
+    [
+        ([Result(0, "[]", "")], "[]", 1),
+        ([Result(0, "", ""), Result(0, "\n", ""), Result(0, "[]", "")], "[]", 3),
+        ([Result(0, "", "")] * 3, "", 3),
+        ([Result(25, "", "no repository")], "", 1),
+    ],
+)
+def test_an_answer_that_the_engine_has_lost_is_asked_for_again(said: list[Result], wanted: str, asked: int) -> None:
+    left = list(said)
+    assert until_answered(lambda: left.pop(0)).out == wanted
+    assert len(said) - len(left) == asked

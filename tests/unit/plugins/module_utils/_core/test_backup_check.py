@@ -13,8 +13,10 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.backup_check
     Facts,
     ServerFacts,
     gaps_of,
+    histories_not_yet_there,
     judge,
     lost_moments,
+    lost_past,
     newest_restorable,
     not_yet_there,
 )
@@ -56,7 +58,7 @@ SERVER = ServerFacts(
 FULL, INCR = backup("F", "full", 3 * DAY, 10), backup("I", "incr", HOUR, 15)
 SOUND = Facts(
     now=NOW,
-    stanza=Stanza("school", (Repository(1, 0, "ok", "aes-256-cbc"),), (FULL, INCR), 7, ("17-1",)),
+    stanza=Stanza("school", (Repository(1, 0, "ok", "aes-256-cbc"),), (FULL, INCR), 7),
     archives={1: archived(*range(10, 21))},
     starts={1: {}},
     server=SERVER,
@@ -116,6 +118,13 @@ def test_what_is_sound_is_found_sound() -> None:
 def test_each_fault_is_found_with_what_to_do(found: Facts, problem: str, fix: str) -> None:
     lines = told(found)
     assert any(problem in line and fix in line for line in lines), lines
+
+
+def test_a_store_that_refuses_the_account_is_told_as_such() -> None:
+    said = "[ProtocolError] HTTP request failed with 403 (Forbidden): GET /backups/"
+    stanza = replace(SOUND.stanza, repositories=(Repository(1, 99, said, ""),))
+    lines = told(replace(SOUND, stanza=stanza))
+    assert any("403 (Forbidden)" in line and "backup_s3_secret_key" in line and "timedatectl" in line for line in lines)
 
 
 def with_backups(*backups: Backup, archive: list[Archived] | None = None, code: int = 0) -> Facts:
@@ -204,3 +213,31 @@ def test_what_the_store_lacks_is_told_when_it_waits_for_long() -> None:
     assert [str(finding).partition(". ")[0] for finding in judge(config, late)] == [
         "repository 2: 9 files of WAL wait for the store, for 6m30s"
     ]
+
+
+def test_only_histories_that_are_on_the_host_can_be_brought() -> None:
+    # A host that was restored on its third timeline: the history of the second is told of in it, and not there.
+    found = facts(starts={1: {2: 5, 3: 9}, 2: {}}, histories={1: [3, 4, 31], 2: [4]})
+    assert histories_not_yet_there(found, 2) == ["00000003.history", "0000001F.history"]
+    assert histories_not_yet_there(found, 3) == ["00000003.history", "00000004.history", "0000001F.history"]
+
+
+def test_a_backup_whose_files_somebody_removed_is_missed() -> None:
+    assert not [line for line in told(replace(SOUND, folders={1: ["F", "I", "being-made"]})) if "are gone" in line]
+    (line,) = (line for line in told(replace(SOUND, folders={1: ["I"]})) if "are gone" in line)
+    assert line.startswith(
+        "repository 1: the files of backup F are gone. Find out who removed them. Type: school-backup"
+    )
+
+
+@pytest.mark.parametrize(
+    ("oldest", "installed", "noted"),
+    [(20, 20, False), (3, 10, False), (3, 20, True), (29, 400, False), (20, 400, True)],
+)
+def test_it_is_noted_when_backups_reach_less_far_back_than_they_are_kept(
+    oldest: int, installed: int, noted: bool
+) -> None:
+    stanza = replace(SOUND.stanza, backups=(backup("F", "full", oldest * DAY, 10), INCR))
+    seen = replace(SOUND, stanza=stanza, installed=NOW - installed * DAY)
+    assert bool(lost_past(CONFIG, seen, 1)) is noted
+    assert lost_past(CONFIG, seen, 2) == []

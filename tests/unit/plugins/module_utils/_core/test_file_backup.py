@@ -49,6 +49,8 @@ def test_the_configuration() -> None:
     }
     assert config().repositories == ("local",)
     assert config(store=store).repositories == ("local", "s3")
+    # Another host's: restored from, never written.
+    assert config(store={**store, "read_only": True}).repositories == ("local",)
     assert config().component("redis").all_paths == ()
 
 
@@ -229,3 +231,11 @@ def test_metrics_before_and_after_the_first_run() -> None:
     assert 'firstbell_backup_files_last_size_bytes{component="uploads",stack="academy"} 9\n' in text
     assert 'firstbell_backup_files_oldest_read_timestamp_seconds{repository="local",stack="academy"} 8\n' in text
     assert 'firstbell_backup_files_ok{command="files-backup",stack="academy"} 1\n' in text
+
+
+def test_a_name_in_a_row_leads_to_a_file_of_that_directory() -> None:
+    reference = config(references=[{"query": "SELECT path FROM x", "directory": "/srv/uploads/"}]).references[0]
+    assert reference.path("books/a book.pdf") == "/srv/uploads/books/a book.pdf"
+    assert reference.path("/cover.png") == "/srv/uploads/cover.png"
+    for name in ("../../etc/shadow", "", ".", "books/../.."):
+        assert "is not below /srv/uploads" in str(error_of(reference.path, name))

@@ -12,6 +12,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.host_command
     needed,
     package_files,
     plan,
+    plan_config,
 )
 
 
@@ -69,3 +70,23 @@ def test_the_package_comes_before_the_program_and_leftovers_go() -> None:
     assert [change.path for change in plan(wanted, program)] == ["/l/x", "/b", "/l/old"]
     assert plan(wanted, {path: (file.content or "", file.mode) for path, file in wanted.items()}) == []
     assert [change.path for change in plan({}, found)] == ["/l/old", "/l/x", "/l/y"]
+
+
+CONFIG = "/opt/school/backup/backup.json"
+TOLD = '{\n    "directory": "/opt",\n    "stack": "school"\n}\n'
+
+
+def test_what_a_command_is_told_is_written_when_it_differs() -> None:
+    settings = {"stack": "school", "directory": "/opt"}
+    write = [File(CONFIG, TOLD, 0o644)]
+    assert plan_config(CONFIG, settings, True, {}) == write
+    assert plan_config(CONFIG, settings, True, {CONFIG: ("{}", 0o644)}) == write
+    assert plan_config(CONFIG, settings, True, {CONFIG: (TOLD, 0o600)}) == write
+    assert plan_config(CONFIG, settings, True, {CONFIG: (TOLD, 0o644)}) == []
+
+
+def test_what_others_write_is_left_to_them_and_goes_with_the_command() -> None:
+    found = {CONFIG: (TOLD, 0o644)}
+    assert plan_config(CONFIG, None, True, {}) == plan_config(CONFIG, None, True, found) == []
+    assert plan_config(CONFIG, None, False, found) == [File(CONFIG, None, 0)]
+    assert plan_config(CONFIG, None, False, {}) == []

@@ -52,7 +52,7 @@ status: ok
 def test_info_is_read() -> None:
     stanza = parse_info(json.dumps([STANZA]), "rig")
     assert stanza.system_id == 7711128126044532756
-    assert stanza.archives == ("17-1",)
+    assert stanza.repositories[0].archive == "17-1"
     backup = stanza.backups[0]
     assert (backup.label, backup.kind, backup.repository) == ("20261122-223530F", "full", 1)
     assert (backup.size, backup.stored, backup.stop_lsn) == (23200487, 2809288, "0/2000120")
@@ -92,6 +92,11 @@ WAL = "WAL checked: 2, total valid WAL: 2\n    missing: 0, checksum invalid: 0, 
         (FILES, FILES.replace("valid files: 966", "valid files: 965"), "backup: 20261122-223530F: 1 of 966 files"),
         (FILES, FILES.replace("invalid: 0", "invalid: 1"), "backup: 20261122-223530F: checksum invalid 1"),
         ("status: valid", "status: invalid", "backup: 20261122-223530F: 0 of 966 files"),
+        (
+            f"valid, total {FILES}",
+            "invalid, total files checked: 0, total valid files: 0",
+            "backup: 20261122-223530F: invalid",
+        ),
         (WAL, WAL.replace("valid WAL: 2", "valid WAL: 1"), "archiveId: 17-1: 1 of 2 files"),
         (WAL, WAL.replace("other: 0", "other: 1"), "archiveId: 17-1: other 1"),
         ("status: ok", "status: error", "pgBackRest says: stanza: rig status: error"),

@@ -9,6 +9,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.pgbackrest i
 from ansible_collections.firstbell.stack.plugins.module_utils._core.restore_target import (
     Target,
     choose,
+    parse_as_of,
     parse_target,
     prove,
     refuse_overwriting,
@@ -144,3 +145,12 @@ def test_a_database_is_only_replaced_by_name(overwrite: str, occupied: bool) -> 
 @pytest.mark.parametrize(("overwrite", "occupied"), [("school", True), ("school", False), ("", False)])
 def test_a_place_that_is_empty_needs_no_name(overwrite: str, occupied: bool) -> None:
     refuse_overwriting("school", overwrite, occupied)
+
+
+def test_the_store_is_read_as_of_a_moment() -> None:
+    assert parse_as_of("2027-03-01 07:47:00.5+01:00", None) == ("2027-03-01 06:47:00+00", 2)
+    assert parse_as_of("", 1) == ("", 1)
+    with pytest.raises(InputError, match="keeps no versions"):
+        parse_as_of("2027-03-01 07:47:00+01:00", 1)
+    with pytest.raises(InputError, match="time zone"):
+        parse_as_of("2027-03-01 07:47:00", None)

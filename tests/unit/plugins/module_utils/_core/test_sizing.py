@@ -198,11 +198,11 @@ def test_the_monitoring_costs_a_quarter_of_a_cpu_and_its_memory_is_counted(profi
     services = plan(profile)["services"]
     limits = [services[name]["limits"] for name in MONITORING_SERVICES]
     assert round(sum(limit["cpus"] for limit in limits), 3) == 0.25  # S19
-    assert sum(limit["memory"] for limit in limits) == 320 * MB
+    assert sum(limit["memory"] for limit in limits) == 336 * MB
     without = plan(profile, monitoring=False)
     assert set(services) - set(without["services"]) == set(MONITORING_SERVICES)
     counted, left = plan(profile)["host_budget"], without["host_budget"]
-    assert counted["others_memory"] - left["others_memory"] == 320 * MB
+    assert counted["others_memory"] - left["others_memory"] == 336 * MB
 
 
 @pytest.mark.parametrize(

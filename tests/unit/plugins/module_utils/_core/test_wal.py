@@ -12,6 +12,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.wal import (
     Segment,
     covers,
     find_gaps,
+    folders,
     histories,
     parse_history,
     parse_listing,
@@ -139,3 +140,13 @@ def test_a_gap_is_told_in_words() -> None:
 def test_a_backup_needs_the_wal_of_its_own_time(first: int, last: int, hit: bool) -> None:
     assert covers(Gap(Segment(1, first), Segment(1, last)), Segment(1, 2), Segment(1, 4)) is hit
     assert not covers(Gap(Segment(2, first), Segment(2, last)), Segment(1, 2), Segment(1, 4))
+
+
+def test_folders_are_told_from_files() -> None:
+    listing = {
+        ".": {"type": "path"},
+        "20270301-023000F": {"type": "path"},
+        "backup.info": {"type": "file"},
+        "latest": {"type": "link"},
+    }
+    assert folders(json.dumps(listing)) == ["20270301-023000F"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._core.certificates import AuthorityError
 from ansible_collections.firstbell.stack.plugins.module_utils._io import authority
-from ansible_collections.firstbell.stack.plugins.module_utils._io.authority import ensure
+from ansible_collections.firstbell.stack.plugins.module_utils._io.authority import ensure, survey
 
 pytest.importorskip("cryptography")
 
@@ -116,3 +116,27 @@ def test_a_renamed_authority_issues_everything_again(tmp_path: Path) -> None:
 
 def test_no_key_is_shown(tmp_path: Path) -> None:
     assert "PRIVATE" not in str(ensure(parameters(tmp_path), apply=True))
+
+
+def looked_at(path: Path, days: int = 7) -> list[str]:
+    return survey(str(path), "school", parameters(path)["certificates"], days)
+
+
+def test_a_survey_finds_what_is_foreign_or_gone_and_not_what_a_run_would_only_renew(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "other").mkdir()
+    assert looked_at(tmp_path / "one") != []
+    for name in ("one", "other"):
+        ensure(parameters(tmp_path / name), apply=True)
+    assert looked_at(tmp_path / "one") == looked_at(tmp_path / "one", 390) == []
+    assert looked_at(tmp_path / "one", 400) == ["certificate of edge: 397 days are left"]
+    edge = tmp_path / "one/edge"
+    kept = {name: (edge / name).read_bytes() for name in ("tls.crt", "ca.crt")}
+    for name in kept:
+        (edge / name).write_bytes((tmp_path / "other/edge" / name).read_bytes())
+    assert looked_at(tmp_path / "one") == [
+        "certificate of edge: it belongs to another key",
+        f"{edge}/ca.crt: missing or old",
+    ]
+    ensure(parameters(tmp_path / "one"), apply=True)
+    assert looked_at(tmp_path / "one") == []

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import datetime
+import re
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._core.autoscaler import config, report
+from ansible_collections.firstbell.stack.plugins.module_utils._core.autoscaler import config, report, weeks
 from ansible_collections.firstbell.stack.plugins.module_utils._core.autoscaler.calendar import parse
+from ansible_collections.firstbell.stack.plugins.module_utils._core.autoscaler.simulation import replay
 
 from unit.errors import error_of
 from unit.school import BANDS, school
@@ -37,6 +39,18 @@ def test_a_recorded_course_is_replayed() -> None:
     )
     assert "Mon 2027-03-01 ........233....." in text
     assert "recorded: goal of" in picture
+
+
+def test_a_year_has_each_kind_of_week_as_often_as_the_calendar() -> None:
+    days = parse(school())
+    levels = [weeks.Load(weeks.STEP * n, 10, 10) for n in range(240)]
+    result = replay(levels, days, config.parse(DATA).settings, service=0.006)
+    said = report._year(days, datetime.date(2027, 1, 1), dict.fromkeys(weeks.KINDS, result))
+    # The season of every year has whole weeks of exams and of summer; the rest is school.
+    counts = [int(word) for word in re.findall(r"(\d+) (?:school|exam|summer)", said)]
+    assert sum(counts) == 52
+    assert min(counts) >= 1
+    assert f"{result.saved:.0%} saved" in said
 
 
 @pytest.mark.parametrize(

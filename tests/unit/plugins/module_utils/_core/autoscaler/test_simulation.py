@@ -49,6 +49,30 @@ def test_more_than_is_carried_waits_and_is_worked_off() -> None:
     assert queue.step(10, 1, 10).p95 < 0.05
 
 
+@pytest.mark.parametrize(
+    ("cpus", "servers", "working", "longer"),
+    [
+        (0, 3, 3, 0.0),  # one CPU each
+        (8, 3, 3, 0.0),  # CPUs to spare
+        (4, 3, 3, 0.0),
+        (3.5, 3, 3, 0.5),  # half of a CPU for what a request takes elsewhere
+        (2, 1, 1, 0.0),
+        (2, 2, 2, 1.0),
+        (2, 3, 2, 1.0),  # a third replica serves nobody more
+        (0.5, 2, 1, 1.5),
+    ],
+)
+def test_replicas_of_one_host_share_its_cpus(cpus: float, servers: int, working: int, longer: float) -> None:
+    found = queueing.Queue(0.01, cpus).at_once(servers)
+    assert found == (working, pytest.approx(0.01 + longer * queueing.BESIDE))
+
+
+def test_a_third_replica_on_two_cpus_is_no_faster() -> None:
+    two, three = queueing.Queue(0.01, 2), queueing.Queue(0.01, 2)
+    assert two.step(150, 2, 10).p95 == three.step(150, 3, 10).p95
+    assert queueing.Queue(0.01).step(150, 3, 10).p95 < three.step(150, 3, 10).p95
+
+
 def test_the_mix_has_the_measured_mean() -> None:
     assert queueing.service_time() == pytest.approx(0.0061, abs=0.0002)
 

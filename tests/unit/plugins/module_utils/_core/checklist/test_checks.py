@@ -17,8 +17,8 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.mo
     Outcome,
 )
 
-from unit.broken_stack import BROKEN, NOT_APPLICABLE, Break, no_edge
-from unit.healthy_stack import healthy
+from unit.broken_stack import BROKEN, NOT_APPLICABLE, Break, crashed, no_edge
+from unit.healthy_stack import NOW, healthy
 
 BY_ID = {one.id: one for one in CHECKS}
 
@@ -64,6 +64,15 @@ def test_without_containers_nothing_can_be_said_of_them() -> None:
         outcome("limits", _without_containers)
 
 
+def test_another_host_has_none_of_the_first_ones_timers() -> None:
+    def other(seen: dict[str, Any], expected: dict[str, Any]) -> None:
+        del seen["units"]["school-backup-incr.timer"]
+        expected["docker"]["timers"].clear()
+        expected["first"] = False
+
+    assert outcome("timers", other).verdict == PASS
+
+
 @pytest.mark.parametrize("name", ["users", "read-only-root", "capabilities"])
 def test_another_host_need_not_have_containers(name: str) -> None:
     def other(seen: dict[str, Any], expected: dict[str, Any]) -> None:
@@ -82,6 +91,23 @@ def test_the_check_that_is_made_anew_may_have_failed_before(name: str) -> None:
         seen["units"][unit] = {"Result": "exit-code"}
 
     assert outcome(name, failed_once).verdict == PASS
+
+
+def test_what_the_failover_drill_killed_did_not_crash() -> None:
+    def rehearsed(seen: dict[str, Any], expected: dict[str, Any]) -> None:
+        crashed(seen, expected)
+        seen["records"]["kept"]["failover_drill"][-1].update(time=NOW - 1900, seconds=200)
+
+    assert outcome("crashes", crashed).verdict == FAIL
+    assert outcome("crashes", rehearsed).verdict == PASS
+
+
+def test_what_the_verification_before_found_is_not_found_again() -> None:
+    def told(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+        alert = {"name": "VerificationFailed", "severity": "warning", "about": "instance bell1"}
+        seen["monitoring"]["firing"].append(alert)
+
+    assert outcome("alerts-firing", told).verdict == PASS
 
 
 def test_without_the_edge_its_services_are_not_missed() -> None:
@@ -104,3 +130,45 @@ def test_a_check_says_all_there_is_to_say(one: Any) -> None:
 
 def test_ids_are_unique_and_there_are_many() -> None:
     assert len(CHECKS) == len(BY_ID) > 60
+
+
+def test_no_warning_hides_another() -> None:
+    def several(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+        seen["logins"]["passwords"] = ["admin"]
+        seen["logins"]["sudo"] = [{"who": "evil", "path": "/etc/sudoers.d/evil"}]
+        seen["logins"]["members"] = [{"who": "evil", "group": "sudo"}]
+
+    found = outcome("logins", several)
+    assert found.verdict == WARN
+    assert all(word in found.measured for word in ("admin can sign in", "evil becomes", "evil belongs"))
+    assert all(word in found.fix for word in ("PasswordAuthentication no", "visudo", "gpasswd"))
+
+
+def test_who_is_known_may_have_keys_and_be_an_administrator() -> None:
+    def known(seen: dict[str, Any], expected: dict[str, Any]) -> None:
+        seen["logins"]["keys"] += [
+            {"account": "root", "key": "SHA256:two", "comment": "ours"},
+            {"account": "teacher", "key": "SHA256:three", "comment": ""},
+        ]
+        seen["logins"]["members"] = [{"who": "teacher", "group": "sudo"}]
+        expected.update(known_keys=["SHA256:one", "SHA256:two"], known_administrators=["teacher"])
+
+    assert outcome("logins", known).verdict == PASS
+
+
+def test_a_host_whose_time_is_left_to_it_needs_no_service_for_that() -> None:
+    def left(seen: dict[str, Any], expected: dict[str, Any]) -> None:
+        seen["host"]["clock"]["active"] = False
+        expected["host"]["time_service"] = False
+
+    assert outcome("clock", left).verdict == PASS
+
+
+def test_a_job_that_is_known_is_not_warned_of() -> None:
+    def known(seen: dict[str, Any], expected: dict[str, Any]) -> None:
+        seen["jobs"] = {"strange": ["/etc/cron.d/ours-1"], "edited": ["/etc/cron.d/ours-2"]}
+        seen["logins"]["sudo"] = [{"who": "%operators", "path": "/etc/sudoers.d/ours"}]
+        expected["known_jobs"] = ["/etc/cron.d/ours-*", "/etc/sudoers.d/ours"]
+
+    assert outcome("scheduled-jobs", known).verdict == PASS
+    assert outcome("logins", known).verdict == PASS

@@ -1,0 +1,131 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may act as the host's administrator, and what does so by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from .model import Facts, Outcome, check, none_of, warned
+
+#: Who there is, and what opens them, with the widest mode of each.
+ACCOUNTS = {
+    "/etc/group": 0o644,
+    "/etc/gshadow": 0o640,
+    "/etc/passwd": 0o644,
+    "/etc/shadow": 0o640,
+    "/etc/sudoers": 0o640,
+}
+_KEYS_ONLY = "echo 'PasswordAuthentication no' >/etc/ssh/sshd_config.d/00-keys.conf && systemctl reload ssh"
+
+
+@check(
+    "logins",
+    "S92 S99",
+    "host",
+    "Nobody becomes the host's administrator without a key or a password",
+    target="one account with user number 0, no empty password, no sign-in by one, sudo asks for it, nothing preloaded, "
+    "no key and no member of sudo that nobody knows",
+    command="getent passwd 0; passwd --status --all; sshd -T | grep -e password -e root; "
+    "grep -r NOPASSWD /etc/sudoers*; cat /etc/ld.so.preload; "
+    "ssh-keygen -lf ~/.ssh/authorized_keys; getent group sudo; ls -l /etc/shadow",
+    fix="What the finding says; passwd --lock NAME or userdel NAME; rm /etc/ld.so.preload, and find out who wrote it",
+    needs="logins",
+    everywhere=True,
+)
+def logins(facts: Facts) -> Outcome:
+    seen = facts.seen["logins"]
+    problems = [f"{name} is the administrator as well (user number 0)" for name in seen["roots"] if name != "root"]
+    problems += [f"{name} needs no password" for name in seen["open"]]
+    problems += [f"{path} is loaded into every program (/etc/ld.so.preload)" for path in seen["preload"]]
+    problems += [one for path, found in seen["decisive"].items() if found for one in _too_open(path, found)]
+    ssh, evidence = seen["ssh"], str({**seen, "engine": "", "decisive": ""})
+    if ssh["permitemptypasswords"] == "yes":
+        problems.append("sshd takes empty passwords")
+    if ssh["permitrootlogin"] == ssh["passwordauthentication"] == "yes":
+        problems.append(f"root can sign in over ssh by a password that may be guessed: {_KEYS_ONLY}")
+    if ssh["error"]:
+        problems.append(
+            f"sshd cannot read its settings and lets nobody in once it is restarted, see sshd -t: {ssh['error']}"
+        )
+    said = _warnings(facts)
+    if said and not problems:
+        return warned("; ".join([*said][:6]), evidence, fix="; ".join(dict.fromkeys(said.values())))
+    return none_of(problems, "one administrator, no empty password", evidence)
+
+
+def _too_open(path: str, found: Mapping[str, Any]) -> list[str]:
+    """Whether others than root may write what decides who is root, or read the passwords."""
+    most = ACCOUNTS.get(path, 0o755)
+    problems = (
+        [f"{path} has mode {found['mode']:04o}: chmod {most:04o} {path}"] if found["mode"] & ~most & 0o777 else []
+    )
+    return [*problems, *([f"{path} belongs to user {found['uid']}: chown root {path}"] if found["uid"] else [])]
+
+
+def _warnings(facts: Facts) -> dict[str, str]:
+    """What may be meant so, and what to do about it else."""
+    seen, said = facts.seen["logins"], {}
+    if seen["passwords"] and seen["ssh"]["passwordauthentication"] == "yes":
+        who = ", ".join(seen["passwords"][:5])
+        said[f"{who} can sign in over ssh by a password that may be guessed"] = _KEYS_ONLY
+    known = facts.expected.get("known_jobs", [])
+    for one in seen["sudo"]:
+        if not any(fnmatchcase(one["path"], pattern) for pattern in known):
+            said[f"{one['who']} becomes the administrator without a password ({one['path']})"] = (
+                "take NOPASSWD out of the file with visudo -f; what is yours: name the file in checks_known_jobs"
+            )
+    return {**said, **_strangers(facts)}
+
+
+def _strangers(facts: Facts) -> dict[str, str]:
+    """Keys and members of powerful groups that nobody has named; who this runs as, with one key, needs no name."""
+    seen, names = facts.seen["logins"], facts.expected.get("known_administrators", [])
+    known = facts.expected.get("known_keys", [])
+    own = [one for one in seen["keys"] if one["account"] == seen["as"]]
+    keys = [
+        f"the key {one['key']} {one['comment']} opens {one['account']}"
+        for one in seen["keys"]
+        if one["key"] not in known and one["account"] not in names and (known or own != [one])
+    ]
+    members = [
+        f"{one['who']} belongs to the group {one['group']}"
+        for one in seen["members"]
+        if one["who"] not in (*names, "root", seen["as"])
+    ]
+    return {
+        **dict.fromkeys(keys, "take the line out of authorized_keys; what is yours: name it in checks_known_keys"),
+        **dict.fromkeys(members, "gpasswd --delete NAME GROUP; who is yours: checks_known_administrators"),
+    }
+
+
+@check(
+    "scheduled-jobs",
+    "S92",
+    "host",
+    "Nothing is planned on the host that nobody knows of",
+    target="no job and no unit but those of packages, unchanged, and of the stack",
+    command="dpkg-query --search /etc/cron.*/* /etc/systemd/system/*.*; dpkg --verify | grep /etc/cron",
+    fix="Read it. What is yours: name it in checks_known_jobs; else remove it, or its line, and find out who wrote it",
+    needs="jobs",
+    everywhere=True,
+)
+def scheduled_jobs(facts: Facts) -> Outcome:
+    known = facts.expected.get("known_jobs", [])
+    found, edited = (
+        [path for path in facts.seen["jobs"][kind] if not any(fnmatchcase(path, pattern) for pattern in known)]
+        for kind in ("strange", "edited")
+    )
+    problems = [f"{path} is not as its package brought it" for path in edited]
+    problems += [
+        f"{path} has a name of the stack's, and the playbook did not write it"
+        for path in found
+        if path.rpartition("/")[2].startswith((f"{facts.stack}-", "firstbell-"))
+    ]
+    evidence = "\n".join([*found, *edited])
+    if found and not problems:
+        return warned(f"of no package and not of the stack: {', '.join(found[:6])}", evidence)
+    return none_of(problems, "none", evidence)

@@ -1,0 +1,81 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with the database's roles, and with what they may do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+#: Extensions of PostgreSQL itself that read files of the server or call other servers (appendix F of its manual).
+_REACHING_OUT = ("adminpack", "dblink", "file_fdw", "postgres_fdw")
+
+
+def shown(role: Mapping[str, Any]) -> str:
+    return f"{role['name']}: {_rights(role)}, {'scram-sha-256' if role['scram'] else 'no SCRAM verifier'}"
+
+
+def _rights(role: Mapping[str, Any]) -> str:
+    if role["superuser"]:
+        return "superuser"
+    return "more than a user" if role["powerful"] else "ordinary"
+
+
+def logins(role: Mapping[str, Any], own: Collection[str], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Of a role that may log in."""
+    name = role["name"]
+    if name == "postgres":
+        if not role["without_password"]:
+            yield "the superuser postgres has a password; it needs none"
+        return
+    if name not in own and name not in wanted["roles_extra"]:
+        yield f"{name} may log in and is not the stack's"
+    if role["superuser"] or role["powerful"]:
+        yield f"{name} is {_rights(role)}"
+    if not role["scram"] and not role["without_password"]:
+        yield f"the password of {name} is kept in a weak form"
+    elif not role["own_password"]:
+        yield f"the password of {name} is not the one of the inventory"
+    if role["valid_until"] and name in own:
+        yield (
+            f"the password of {name} ends on {role['valid_until']}; take it back: "
+            f"ALTER ROLE {name} VALID UNTIL 'infinity'"
+        )
+
+
+def memberships(seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Of those that belong to others."""
+    for one in seen["memberships"]:
+        granted, member = one["granted"], one["member"]
+        if (member, granted) != (wanted["monitoring_role"], "pg_monitor") and member not in wanted["roles_extra"]:
+            yield f"{member} belongs to {granted}; take it back: REVOKE {granted} FROM {member}"
+
+
+def grants(seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Of what the application may do with tables, and what others may."""
+    for one in seen["lost"]:
+        yield f"{wanted['app_role']} may not use {one['first']}{_more(one)}, or not for everything it does"
+    for one in seen["given"]:
+        yield (
+            f"{one['grantee']} has {one['privileges']} on {one['first']}{_more(one)}; take it back by the REVOKE of "
+            "the evidence, or name the role in postgres_roles_extra"
+        )
+    if seen["app_creates"] != wanted["app_role_creates_tables"]:
+        yield f"{wanted['app_role']} may {'' if seen['app_creates'] else 'not '}make tables"
+
+
+def _more(one: Mapping[str, Any]) -> str:
+    return f" and {one['count'] - 1} more" if one["count"] > 1 else ""
+
+
+def ways_out(seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Of languages and extensions by which a role reaches the server's files or others."""
+    for name in seen["languages"]:
+        yield f"the language {name} lets who uses it run programs"
+    for name in seen["extensions"]:
+        if name in _REACHING_OUT and name not in wanted["extensions"]:
+            yield (
+                f"the extension {name} reaches out of the database: DROP EXTENSION {name}, or name it in "
+                "postgres_extensions"
+            )

@@ -1,0 +1,149 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the host does by itself: its units, timers and updates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from .model import Facts, Outcome, check, failed, none_of, warned
+from .services import SITE
+
+_LISTS_AGE_DAYS = 3
+_UNITS = "/etc/systemd/system/"
+#: The engine's own.
+_ENGINE_UNITS = ("docker.service", "docker.socket")
+
+
+@check(
+    "failed-units",
+    "S82",
+    "host",
+    "No service of the host's system has failed",
+    target="none in systemctl --failed, and the journal is written",
+    command="systemctl --failed; systemctl is-active systemd-journald",
+    fix="Read why: journalctl --unit UNIT; then: systemctl reset-failed UNIT",
+    needs="host",
+    everywhere=True,
+)
+def failed_units(facts: Facts) -> Outcome:
+    lines = facts.seen["host"]["failed_units"]
+    names = [line.split()[0].lstrip("●* ") or line for line in lines]
+    problems = [name for name in names if name not in _made_anew(facts)]
+    if facts.seen["host"]["journal"] != "active":
+        problems.append("systemd-journald does not run, so that nobody can read why something failed")
+    return none_of(problems, "none", "\n".join(lines))
+
+
+def _made_anew(facts: Facts) -> tuple[str, ...]:
+    """Units whose last run says nothing, since ``backup-check`` does the same now."""
+    return (f"{facts.stack}-backup-check.service",)
+
+
+@check(
+    "timers",
+    "S82 S83 S84 S86 S102",
+    "host",
+    "What has to happen by itself is planned and starts with the host, and went well the last time",
+    target="every timer enabled and active, the last run of each without an error; what runs all the time enabled",
+    command="systemctl list-timers --all 'firstbell-*' '{stack}-*'; systemctl is-enabled docker",
+    fix=f"systemctl enable --now TIMER; after a failed run: journalctl --unit SERVICE. {SITE}",
+    needs="units",
+    everywhere=True,
+)
+def timers(facts: Facts) -> Outcome:
+    roles = ("backup", "docker", "edge", "night_work", "operations") if facts.expected["first"] else ("docker",)
+    wanted = [name for role in roles for name in facts.expected.get(role, {}).get("timers", [])]
+    if not wanted and facts.expected["first"]:
+        return failed("no timer is planned at all")
+    problems = [
+        one for name in starting(facts.expected["files"]) if name not in wanted for one in _at_boot(facts, name)
+    ]
+    lines = []
+    for name in wanted:
+        unit = facts.seen["units"].get(name, {})
+        started = facts.seen["units"].get(unit.get("Triggers", ""), {})
+        lines.append(
+            f"{name}: {unit.get('ActiveState')}, {unit.get('UnitFileState')}, last run {started.get('Result')}"
+        )
+        for one in (name, unit.get("Triggers", "")):
+            problems += _overrides(facts, one)
+        if unit.get("LoadState") != "loaded":
+            problems.append(f"{name} is missing")
+        elif unit.get("ActiveState") != "active":
+            problems.append(f"{name} does not run")
+        elif unit.get("UnitFileState") != "enabled":
+            problems.append(f"{name} will not run after a reboot")
+        elif started.get("Result", "success") != "success" and unit["Triggers"] not in _made_anew(facts):
+            problems.append(f"the last run of {unit['Triggers']} failed: {started['Result']}")
+    return none_of(problems, f"{len(wanted)} timers run", "\n".join(lines))
+
+
+def starting(files: Mapping[str, str]) -> list[str]:
+    """Units that start with the host: the engine's, and those that say so in what the playbook would write."""
+    own = [
+        path.rpartition("/")[2] for path, text in files.items() if path.startswith(_UNITS) and "\n[Install]\n" in text
+    ]
+    return [*_ENGINE_UNITS, *own]
+
+
+def _at_boot(facts: Facts, name: str) -> list[str]:
+    """Why a unit will not start with the host, or start as another one."""
+    state = facts.seen["units"].get(name, {}).get("UnitFileState") or "missing"
+    verb = "unmask" if state.startswith("masked") else "enable"
+    problem = f"{name} will not start with the host, it is {state}: systemctl {verb} {name}"
+    # What files say beside the engine's own is its host's business.
+    others = [] if name in _ENGINE_UNITS else _overrides(facts, name)
+    return others if state == "enabled" else [problem, *others]
+
+
+def _overrides(facts: Facts, name: str) -> list[str]:
+    """What files beside a unit's own say of it."""
+    paths = facts.seen["units"].get(name, {}).get("DropInPaths", "").split()
+    return [f"{path} overrides it: rm {path} && systemctl daemon-reload" for path in paths if f"/{name}.d/" in path]
+
+
+@check(
+    "security-updates",
+    "S92",
+    "host",
+    "Security updates of the host are installed every day, and none waits",
+    target=f"unattended upgrades on, lists younger than {_LISTS_AGE_DAYS} days, no security update pending",
+    command="apt-get --simulate dist-upgrade; systemctl list-timers 'apt-daily*'",
+    fix="apt-get update && apt-get upgrade at a quiet time (an update of the engine restarts all containers)",
+    needs="updates host",
+    everywhere=True,
+)
+def security_updates(facts: Facts) -> Outcome:
+    seen = facts.seen["updates"]
+    problems = [] if seen["installed"] else ["unattended-upgrades is not installed"]
+    problems += [
+        f"{name} does not run"
+        for name, one in seen["timers"].items()
+        if name.endswith(".timer") and one["ActiveState"] != "active"
+    ]
+    options = "\n".join(seen["options"])
+    problems += [
+        f"{name} is off"
+        for name in ("APT::Periodic::Update-Package-Lists", "APT::Periodic::Unattended-Upgrade")
+        if f'{name} "1"' not in options
+    ]
+    days = (facts.seen["host"]["now"] - seen["listed"]) / 86400
+    if days > _LISTS_AGE_DAYS:
+        problems.append(f"the lists of packages are {days:.0f} days old")
+    evidence = "\n".join([f"pending: {', '.join(seen['pending']) or 'none'}", options])
+    if not any("security" in suite.lower() for suite in seen["suites"]):
+        problems.append("apt knows no source of security updates (/etc/apt/sources.list.d)")
+    if problems:
+        return none_of(problems, "", evidence)
+    passed_over = [name for name in seen["passed_over"] if name not in facts.expected["host"]["upgrade_exclude"]]
+    kept_back = [f"{name} is held (apt-mark unhold {name})" for name in seen["held"]]
+    kept_back += [f"{name} is passed over (Unattended-Upgrade::Package-Blacklist)" for name in passed_over]
+    if kept_back:
+        return warned("; ".join(kept_back[:6]), evidence, fix="See who wanted it, and take it back")
+    if seen["security"]:
+        return warned(f"{len(seen['security'])} security updates wait: {', '.join(seen['security'][:6])}", evidence)
+    if seen["reboot"]:
+        return warned("an update waits for a reboot", evidence, fix="reboot at a quiet time")
+    return none_of([], f"none waits ({len(seen['pending'])} other updates)", evidence)

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The generator of the load tests against a real HTTPS server that answers, stalls, refuses and breaks off."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import ipaddress
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.firstbell.stack.plugins.module_utils._core.load import verdict
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+#: The machine of the tests has other things to do as well.
+PATIENT = verdict.Targets(p95_seconds=5.0, late_p99_seconds=1.0)
+ROOT = Path(__file__).resolve().parents[2]
+DOMAIN = "load.test"
+SERVER = """
+import asyncio, ssl, sys
+
+stalled = asyncio.Event()
+seen = set()
+
+async def handle(reader, writer):
+    try:
+        while True:
+            head = (await reader.readuntil(b"\\r\\n\\r\\n")).decode()
+            path = head.split()[1]
+            seen.update(line for line in head.splitlines() if line.lower().startswith("x-forwarded-for"))
+            status, body = "200 OK", str(len(seen)).encode()
+            if path == "/stall":  # everything waits, as behind one thread that is busy
+                stalled.set()
+                asyncio.get_running_loop().call_later(1.5, stalled.clear)
+            while stalled.is_set():
+                await asyncio.sleep(0.01)
+            if path == "/broken":
+                writer.close()
+                return
+            if path == "/refused":
+                status = "429 Too Many Requests"
+            writer.write(f"HTTP/1.1 {status}\\r\\nDate: Sun, 29 Nov 2026 04:00:00 GMT\\r\\n"
+                         f"Content-Length: {len(body)}\\r\\n\\r\\n".encode() + body)
+            await writer.drain()
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+
+async def main():
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(sys.argv[1])
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+asyncio.run(main())
+"""
+USER = """
+import itertools, time
+from locust import FastHttpUser, task
+
+turn = itertools.count(1)
+
+class Person(FastHttpUser):
+    @task
+    def page(self):
+        self.client.get({path}, name="page")
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]]:
+    """Port and authority of the server."""
+    folder = tmp_path_factory.mktemp("server")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, DOMAIN)])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    names = x509.SubjectAlternativeName([x509.DNSName(DOMAIN), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(names, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    authority = certificate.public_bytes(serialization.Encoding.PEM).decode()
+    plain = serialization.NoEncryption()
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain).decode()
+    (folder / "both.pem").write_text(private + authority, encoding="utf-8")
+    command = [sys.executable, "-c", SERVER, str(folder / "both.pem")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield int(process.stdout.readline()), authority
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def generate(server: tuple[int, str], tmp_path: Path) -> Any:
+    """Run it with a scenario file whose one scenario asks for ``path``, a Python expression."""
+
+    def run(path: str, rate: float = 100.0, seconds: float = 3.0, **changes: Any) -> Any:
+        scenarios = tmp_path / "scenarios.py"
+        scenarios.write_text(USER.replace("{path}", path), encoding="utf-8")
+        port, authority = server
+        wish = {
+            "mode": "load_test",
+            "scenarios": str(scenarios),
+            "domain": DOMAIN,
+            "address": "127.0.0.1",
+            "port": port,
+            "authority": authority,
+            "header": "X-Forwarded-For",
+            "load": {"users": 50, "rates": {"page": rate}, "students": 1},
+            "named": ["page"],
+            "users": 50,
+            "most_users": 200,
+            "most_seconds": 60,
+            "password": "",
+            "targets": {},
+            "seconds": seconds,
+            "warm": 0.5,
+            **changes,
+        }
+        command = [sys.executable, str(ROOT / "roles/load_test/files/generate.py")]
+        return subprocess.run(command, input=json.dumps(wish), capture_output=True, text=True, check=False, timeout=90)
+
+    return run
+
+
+def step_of(done: Any) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["problems"] == []
+    found: dict[str, Any] = report["steps"][-1]
+    return found
+
+
+def test_as_many_requests_are_sent_as_were_planned(generate: Any) -> None:
+    step = step_of(generate("'/'", seconds=2.0))
+    page = step["scenarios"]["page"]
+    assert step["sent"] == step["planned"]["page"] == page["requests"] == 200
+    assert (page["errors"], page["messages"]) == (0, {})
+    assert verdict.holds(step, PATIENT)
+
+
+def test_a_stall_is_seen_by_all_whom_it_would_have_met(generate: Any) -> None:
+    """One request of 100/s stalls the server for 1.5 s of 3: half of all requests come late, not one."""
+    step = step_of(generate("'/stall' if next(turn) == 150 else '/'"))
+    page = step["scenarios"]["page"]
+    assert page["requests"] == 300
+    assert page["p50_seconds"] < page["p95_seconds"]
+    assert page["p95_seconds"] > 1.2
+    assert not verdict.invalid(step, PATIENT)
+    assert [name for name, _said in verdict.problems(step, verdict.Targets())] == ["page"]
+
+
+def test_what_fails_is_counted_and_said(generate: Any) -> None:
+    path = "['/', '/', '/', '/', '/refused', '/', '/', '/', '/', '/broken'][next(turn) % 10]"
+    page = step_of(generate(path, seconds=1.0))["scenarios"]["page"]
+    assert 18 <= page["errors"] <= 22
+    assert sum(count for message, count in page["messages"].items() if "429" in message) in range(8, 13)
+    assert all(message.startswith("page: ") for message in page["messages"])
+
+
+def test_a_generator_that_is_too_slow_says_so(generate: Any) -> None:
+    spin = "[None for end in [time.perf_counter() + 0.02] for _ in iter(lambda: time.perf_counter() < end, False)]"
+    busy = f"'/' if {spin} else '/'"
+    assert "invalid" in verdict.invalid(step_of(generate(busy, seconds=2.0)), verdict.Targets())
+
+
+def test_no_other_host_is_asked(generate: Any) -> None:
+    page = step_of(generate("'https://example.org/'", rate=10.0, seconds=1.0))["scenarios"]["page"]
+    assert page["errors"] == page["requests"] > 0
+    assert all("a load test only asks load.test" in message for message in page["messages"])
+
+
+def test_a_scenario_without_a_rate_is_refused(generate: Any) -> None:
+    done = generate("'/'", named=[])
+    assert done.returncode == 1
+    assert done.stderr == "load_test_rates: page has no rate; give it one, or 0\n"
+
+
+def test_a_certificate_of_nobody_is_refused(generate: Any) -> None:
+    done = generate("'/'", authority="")
+    assert done.returncode == 1
+    assert "does not answer" in done.stderr
+    assert "certificate verify failed" in done.stderr
+
+
+def test_the_script_for_k6_can_be_read(tmp_path: Path) -> None:
+    node = shutil.which("node")
+    if not node:
+        pytest.skip("there is no Node.js on this machine")
+    script = tmp_path / "morning_peak.mjs"
+    shutil.copy(ROOT / "roles/load_test/files/morning_peak.k6.js", script)
+    subprocess.run([node, "--check", str(script)], check=True)
+
+
+def test_a_search_takes_more_and_more_users(generate: Any) -> None:
+    done = generate("'/'", mode="capacity", rate=20.0, seconds=1.0, targets=dataclasses.asdict(PATIENT))
+    report = json.loads(done.stdout)
+    assert [step["users"] for step in report["steps"]] == [50, 80, 120, 180, 200]
+    assert [round(step["planned"]["page"] / step["users"], 1) for step in report["steps"]] == [0.4] * 5

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the alert drill leaves to a run after it, and that everything goes back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.firstbell.stack.plugins.module_utils._alerts import drill, faults, sessions
+from ansible_collections.firstbell.stack.plugins.module_utils._alerts import host as host_module
+from ansible_collections.firstbell.stack.plugins.module_utils._alerts.host import Host
+from ansible_collections.firstbell.stack.plugins.module_utils._core.alert_drill.catalogue import FAULTS
+from ansible_collections.firstbell.stack.plugins.module_utils._core.alert_drill.model import Config
+from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError
+
+ENTRY = '"school_app" "SCRAM-SHA-256$4096:x"\n\n# kept\n'
+
+
+@pytest.fixture(name="host")
+def _host(tmp_path: Path) -> Host:
+    addresses = dict.fromkeys(("prometheus", "alertmanager", "site"), "http://localhost")
+    others = {"user": "admin", "error_path": "", "rules": {}, "thresholds": {}}
+    return Host(Config("school", str(tmp_path), "one", "receiver:1", "school", **addresses, **others))
+
+
+class Broken(faults.Injector):
+    """Cannot be taken back as often as it is told."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.seen: list[Mapping[str, Any]] = []
+
+    def take_back(self, host: Host, facts: Mapping[str, Any]) -> None:
+        self.seen.append(facts)
+        if len(self.seen) <= self.failures:
+            raise FirstbellError("the host is busy")
+
+
+@pytest.fixture(name="ended")
+def _ended(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    ended: list[tuple[str, ...]] = []
+    monkeypatch.setattr(drill.Receiver, "end", lambda _self, alerts: ended.append(alerts))
+    monkeypatch.setattr(drill, "_PAUSE", 0.0)
+    return ended
+
+
+def test_every_fault_can_be_put_in_and_taken_back() -> None:
+    known = {**faults.INJECTORS, **sessions.DATABASE}
+    assert set(known) == {fault.name for fault in FAULTS}
+    for injector in known.values():
+        assert type(injector).put is not faults.Injector.put
+        assert type(injector).take_back is not faults.Injector.take_back
+
+
+def test_the_journal_knows_what_is_in_place(host: Host) -> None:
+    assert host.journal() == {}
+    host.note("redis-stopped", {"redis": 1})
+    host.note("task-missing", {})
+    host.forget("task-missing")
+    assert Host(host.config).journal() == {"redis-stopped": {"redis": 1}}
+
+
+def test_one_drill_at_a_time(host: Host) -> None:
+    with host.lock(), pytest.raises(FirstbellError, match="another alert drill"), Host(host.config).lock():
+        pass
+    with host.lock():
+        pass
+
+
+def test_what_was_put_in_last_goes_first_and_the_receiver_at_the_end(
+    host: Host, ended: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, last = Broken(0), Broken(2)
+    monkeypatch.setattr(drill, "_ALL", {"a": first, "b": last})
+    host.note("a", {"x": 1})
+    host.note("b", {})
+    assert drill.put_back(host) == []
+    assert (first.seen, len(last.seen)) == ([{"x": 1}], 3)
+    assert host.journal() == {}
+    assert "CacheDown" in ended[0]
+
+
+def test_what_cannot_be_taken_back_is_told_and_left_for_the_next_run(
+    host: Host, ended: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drill, "_ALL", {"a": Broken(9), "b": Broken(0)})
+    host.note("b", {})
+    host.note("a", {})
+    (problem,) = drill.put_back(host)
+    assert "a could not be taken back: the host is busy; then type school-alerts clean" in problem
+    assert list(host.journal()) == ["a"]
+    assert ended
+
+
+@pytest.mark.parametrize(
+    "line", ['"school_drill" "SCRAM-SHA-256$4096:y"', "hostssl school school_drill samenet scram-sha-256"]
+)
+def test_a_role_is_let_in_for_its_time_only(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "OWNER", None)
+    path = tmp_path / "list"
+    path.write_text(ENTRY, encoding="utf-8")
+    for _twice in range(2):
+        sessions._keep_lines(str(path), "school_drill", line, 0o400)
+        assert path.read_text(encoding="utf-8") == f"{ENTRY}{line}\n"
+    for _twice in range(2):
+        sessions._keep_lines(str(path), "school_drill", "", 0o400)
+        assert path.read_text(encoding="utf-8") == ENTRY
+
+
+def test_prometheus_is_given_what_it_is_to_ask_and_then_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "OWNER", None)
+    monkeypatch.setattr(host_module, "OWNER", (-1, -1))
+    noted: list[str] = []
+    monkeypatch.setattr(Host, "noted", lambda _self, name, *_paths: noted.append(name))
+    file = Path(host.config.directory, "monitoring/prometheus/drill/certificate.json")
+    injector = faults.INJECTORS["certificate-ending"]
+    injector.put(host, {})
+    (group,) = json.loads(file.read_text(encoding="utf-8"))
+    assert group["labels"]["instance"] == group["labels"]["__param_target"] == "https://alert-receiver:8443/"
+    injector.take_back(host, {})
+    (group,) = json.loads(file.read_text(encoding="utf-8"))
+    assert group["labels"] == {"__drill": "over"}
+    assert noted == ["prometheus"] * 2

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files with secrets are compared, and what they say stays where it is; dumps are what was written."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from ansible_collections.firstbell.stack.plugins.module_utils._backup.files_sample import probe
+from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import custody
+from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist.custody import (
+    damaged_dumps,
+    gather_secret_files,
+)
+
+
+def test_it_is_told_where_a_file_with_secrets_differs_and_not_how(tmp_path: Path) -> None:
+    for name, text in {"same": "a\nb\n", "other": "a\nx\n", "longer": "a\nb\nc", "shorter": "a\n"}.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    names = ("same", "other", "longer", "shorter", "gone")
+    found = gather_secret_files({str(tmp_path / name): "a\nb" for name in names})
+    assert [found[str(tmp_path / name)] for name in names] == [
+        "",
+        "differs in line 2",
+        "differs in line 3",
+        "differs in line 2",
+        "is missing",
+    ]
+
+
+def _dump(path: Path, text: str, time: int) -> None:
+    path.write_text(text, encoding="utf-8")
+    os.utime(path, (time, time))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "time", "said"),
+    [
+        ("two", "written", 10, []),
+        ("two", "written", 20, []),
+        ("two", "", 10, ["two has 0 bytes, and 7 were written"]),
+        ("two", "wRitten", 10, ["two is not what was written"]),
+        ("one", "wRitten", 20, ["one is not what was written"]),
+    ],
+)
+def test_a_dump_that_is_not_what_was_written_is_named(
+    tmp_path: Path, name: str, text: str, time: int, said: list[str]
+) -> None:
+    recorded = {}
+    for one in ("one", "two"):
+        _dump(tmp_path / one, "written", 10)
+        recorded[one] = asdict(probe(str(tmp_path / one)))  # type: ignore[arg-type]
+    _dump(tmp_path / name, text, time)
+    assert damaged_dumps(str(tmp_path), recorded) == said
+
+
+def test_a_dump_that_is_gone_is_named(tmp_path: Path) -> None:
+    assert damaged_dumps(str(tmp_path), {"one": {"size": 1}}) == ["one is gone"]
+
+
+def test_a_large_dump_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _dump(tmp_path / "one", "written", 10)
+    monkeypatch.setattr(custody, "_SMALL_DUMP", 3)
+    assert damaged_dumps(str(tmp_path), {"one": {"size": 7, "modified": 10 * 10**9, "sha256": "another"}}) == []

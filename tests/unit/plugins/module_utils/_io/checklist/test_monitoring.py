@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a Prometheus that was just started does not know yet."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import monitoring
+
+WATCHDOG = {"alertname": "Watchdog", "severity": "none"}
+
+
+class Prometheus:
+    """Answers as one that was started ``age`` seconds ago and evaluates its rules ``silent`` questions later."""
+
+    def __init__(self, age: float | None, silent: int) -> None:
+        self.started = None if age is None else time.time() - age
+        self.silent = silent
+
+    def query(self, query: str) -> list[tuple[dict[str, str], float]]:
+        if "process_start_time_seconds" in query:
+            return [({}, self.started)] if self.started else []
+        self.silent -= 1
+        return [] if self.silent >= 0 else [(WATCHDOG, 1.0)]
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    taken: list[float] = []
+    monkeypatch.setattr(monitoring.time, "sleep", taken.append)
+    return taken
+
+
+def test_a_young_one_is_given_time(pauses: list[float]) -> None:
+    assert monitoring._firing(Prometheus(10, 4)) == [WATCHDOG]
+    assert len(pauses) == 4
+
+
+def test_an_old_one_that_fires_nothing_is_not_waited_for(pauses: list[float]) -> None:
+    assert monitoring._firing(Prometheus(1000, 4)) == []
+    assert not pauses
+
+
+def test_one_that_never_measures_itself_is_given_up(pauses: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 50))
+    monkeypatch.setattr(monitoring.time, "monotonic", lambda: next(clock))
+    assert monitoring._firing(Prometheus(None, 1000)) == []
+    assert len(pauses) == 2

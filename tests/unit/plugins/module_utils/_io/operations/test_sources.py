@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import http.server
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError
+from ansible_collections.firstbell.stack.plugins.module_utils._io.operations import (
+    alertmanager,
+    application,
+    cache,
+    containers,
+    host,
+    inside,
+    packages,
+    pool,
+)
+
+
+@pytest.fixture
+def redis() -> Iterator[tuple[cache.Client, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    ours.settimeout(2)
+    with theirs, cache.Client(ours) as client:
+        yield client, theirs
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        (b"+OK\r\n", "OK"),
+        (b":42\r\n", 42),
+        (b"$5\r\nhello\r\n", "hello"),
+        (b"$-1\r\n", None),
+        (b"*2\r\n$1\r\n0\r\n*2\r\n$1\r\na\r\n$2\r\nbc\r\n", ["0", ["a", "bc"]]),
+        ("$3\r\n€\r\n".encode(), "€"),
+    ],
+)
+def test_redis_protocol(redis: tuple[cache.Client, socket.socket], answer: bytes, value: object) -> None:
+    client, server = redis
+    server.sendall(answer)
+    assert client.call("GET", "a") == value
+    assert server.recv(100) == b"*2\r\n$3\r\nGET\r\n$1\r\na\r\n"
+
+
+@pytest.mark.parametrize("answer", [b"-WRONGPASS invalid\r\n", b"HTTP/1.1 400\r\n", b""])
+def test_what_redis_refuses_is_an_error(redis: tuple[cache.Client, socket.socket], answer: bytes) -> None:
+    client, server = redis
+    server.sendall(answer)
+    server.shutdown(socket.SHUT_WR)
+    with pytest.raises(cache.CacheError):
+        client.call("AUTH", "app", "secret")
+
+
+def test_tables_of_the_pool() -> None:
+    text = "### POOLS\ndatabase,user,cl_waiting\nschool,app,3\n### LISTS\nlist,items\nused_clients,7\n### STATS\nname\n"
+    assert pool.tables(text) == {
+        "pools": [{"database": "school", "user": "app", "cl_waiting": "3"}],
+        "lists": [{"list": "used_clients", "items": "7"}],
+        "stats": [],
+    }
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        said = f"{self.path} {self.headers.get('Authorization', '-')}".encode()
+        self.send_response(200 if self.path == "/ok" else 503)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    def log_message(self, *_words: object) -> None:
+        pass
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root enters the network of another process")
+
+
+@needs_root
+def test_a_server_in_the_network_of_a_process(port: int) -> None:
+    answer = inside.get(os.getpid(), port, "/ok", timeout=5, login=("admin", "secret"))
+    assert (answer.status, answer.text) == (200, "/ok Basic YWRtaW46c2VjcmV0")
+    assert inside.get(os.getpid(), port, "/other", timeout=5).status == 503
+
+
+@needs_root
+def test_a_port_that_nobody_listens_on() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(inside.UnreachableError, match="does not answer"):
+            inside.get(os.getpid(), taken.getsockname()[1], "/ok", timeout=2)
+
+
+class Silences(http.server.BaseHTTPRequestHandler):
+    """Alertmanager's API with two silences, one of them ended; notes what it is told."""
+
+    told: ClassVar[list[tuple[str, str, Any]]] = []
+
+    def _answer(self) -> None:
+        size = int(self.headers.get("Content-Length", 0))
+        Silences.told.append((self.command, self.path, json.loads(self.rfile.read(size)) if size else None))
+        listed = [
+            {"id": name, "createdBy": "drill", "status": {"state": state}}
+            for name, state in (("a", "active"), ("b", "expired"))
+        ]
+        said = json.dumps([*listed, {**listed[0], "id": "c", "createdBy": "somebody"}]).encode()
+        self.send_response(200 if self.headers["Authorization"] == "Basic YWRtaW46c2VjcmV0" else 401)
+        self.send_header("Content-Length", str(len(said)))
+        self.end_headers()
+        self.wfile.write(said)
+
+    do_GET = do_POST = do_DELETE = _answer  # noqa: N815 (the names of http.server)
+
+    def log_message(self, *_words: object) -> None:
+        pass
+
+
+@needs_root
+def test_alertmanager_is_told_by_its_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alertmanager.containers, "find", lambda _stack, _service: {"pid": os.getpid()})
+    monkeypatch.setattr(alertmanager.inside, "read", lambda _pid, _path: "secret\n")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silences) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(alertmanager, "_PORT", server.server_address[1])
+        one = alertmanager.Alertmanager("school", "/am", "admin")
+        one.end_silences("drill")
+        one.silence({"alertname": "CacheDown"}, "drill", "why", 60)
+        one.alert({"alertname": "AlertDrill"}, {"summary": "begun"})
+        with pytest.raises(FirstbellError, match="refuses POST alerts: status 401"):
+            alertmanager.Alertmanager("school", "/am", "nobody").alert({}, {})
+        server.shutdown()
+    (listing, ended, silenced, alerted) = Silences.told[:4]
+    assert listing[:2] == ("GET", "/am/api/v2/silences")
+    assert ended[:2] == ("DELETE", "/am/api/v2/silence/a")
+    assert silenced[2]["matchers"] == [{"name": "alertname", "value": "CacheDown", "isRegex": False, "isEqual": True}]
+    assert silenced[2]["endsAt"] > silenced[2]["startsAt"]
+    assert alerted[2] == [{"labels": {"alertname": "AlertDrill"}, "annotations": {"summary": "begun"}}]
+
+
+def test_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(inside.UnreachableError, match="nothing answers"):
+        inside.unix(os.getpid(), str(tmp_path / "none.sock"), 1)
+    with pytest.raises(inside.UnreachableError, match="is not in the container"):
+        inside.read(os.getpid(), str(tmp_path / "none"))
+
+
+def test_metrics_of_an_application() -> None:
+    text = '# HELP a\na 1\nb{state="waiting"} 2.5e1\nc NaN\n'
+    assert {n + labels: value for n, labels, value in application._LINE.findall(text)} == {
+        "a": "1",
+        'b{state="waiting"}': "2.5e1",
+        "c": "NaN",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-11-29T04:08:10.382417417Z", 1795925290),
+        ("2026-11-29T05:08:10.382417417+01:00", 1795925290),
+        ("0001-01-01T00:00:00Z", -62135596800),
+        ("", 0),
+        ("never", 0),
+    ],
+)
+def test_moments_of_the_engine(text: str, seconds: float) -> None:
+    assert containers.moment(text) == seconds
+
+
+def test_records_of_packages() -> None:
+    text = "Package: openssl\nStatus: install ok installed\nVersion: 3.5.1-1\nNote: a\n Version: none\n\nPackage: x\n"
+    assert packages._versions(text) == {"openssl": "3.5.1-1"}
+    assert packages.major("13.2\n") == "13"
+
+
+def test_the_host_is_seen() -> None:
+    found = host.gather("/nowhere")
+    assert found["cpu"]["user"] > 0
+    assert found["memory"]["MemTotal"] > found["memory"]["MemAvailable"] > 0
+    assert found["disks"]
+    assert all(disk["total"] >= disk["free"] for disk in found["disks"])
+    assert os.getpid() in found["processes"]
