@@ -8,18 +8,19 @@ Taking back works from what the journal knows, so that another process can do it
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
-import ssl
+import secrets
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from .._core.errors import FirstbellError
 from .._io import system
+from .._io.operations import edge
 from .host import OWNER, Host, wait_until
 from .receiver import NAME as RECEIVER
 
@@ -195,47 +196,58 @@ class Target(Injector):
 
 
 class Errors(Injector):
-    """Requests to a path of the application that answers with an error, at the site's own door."""
+    """Requests that HAProxy itself answers with an error, to a path that only the drill knows.
 
-    _PAUSE = 0.25
+    They come beside what users send, so many that the share of errors is far above what is allowed.
+    """
+
+    _RULE = "#503"  # The rule of roles/edge that answers so; it is empty but for a drill
+    _FEWEST = 4.0  # requests per second
+    _TIMES_ALLOWED, _LARGEST_SHARE = 5, 0.5
 
     def __init__(self) -> None:
         self._over = threading.Event()
 
+    def facts(self, host: Host) -> Facts:
+        return {"path": f"/rehearsed-error-{secrets.token_hex(8)}"}
+
     def put(self, host: Host, facts: Facts) -> float:
         self._over.clear()
-        status = self._ask(host)
+        edge.command(host.config.stack, f"add acl {self._RULE} {facts['path']}")
+        pause = 1 / self._rate(host)
+        with contextlib.closing(edge.connect(host.config.stack)) as connection:
+            status = self._ask(connection, facts["path"])
         if status < http.client.INTERNAL_SERVER_ERROR:
-            raise FirstbellError(
-                f"{host.config.error_path} answers {status}, which is no error; see monitoring_drill_error_path"
-            )
+            raise FirstbellError(f"HAProxy answers {status}, which is no error; run the playbook site")
         placed = time.time()
-        threading.Thread(target=self._go_on, args=(host,), daemon=True).start()
+        threading.Thread(target=self._go_on, args=(host, facts["path"], pause), daemon=True).start()
         return placed
 
     def take_back(self, host: Host, facts: Facts) -> None:
         self._over.set()
+        if host.containers("haproxy"):
+            edge.command(host.config.stack, f"del acl {self._RULE} {facts['path']}")
 
-    def _go_on(self, host: Host) -> None:
-        while not self._over.wait(self._PAUSE):
-            try:
-                self._ask(host)
-            except OSError:
-                continue
+    def _rate(self, host: Host) -> float:
+        """Requests per second beside those of the users of now."""
+        share = min(self._TIMES_ALLOWED * host.config.thresholds["error_percent"] / 100, self._LARGEST_SHARE)
+        found = host.prometheus().query('sum(rate(haproxy_frontend_http_responses_total{proxy="site"}[2m]))')
+        users = found[0][1] if found else 0.0
+        return max(self._FEWEST, users * share / (1 - share))
 
-    def _ask(self, host: Host) -> int:
-        site = urlsplit(host.config.site)
-        # To this host itself, whose certificate is the monitoring's business.
-        trust = ssl.create_default_context()
-        trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
-        connection = http.client.HTTPSConnection("127.0.0.1", site.port or 443, timeout=10, context=trust)
-        try:
-            connection.request("GET", host.config.error_path, headers={"Host": site.netloc})
-            answer = connection.getresponse()
-            answer.read()
-            return answer.status
-        finally:
-            connection.close()
+    def _go_on(self, host: Host, path: str, pause: float) -> None:
+        while not self._over.is_set():
+            with contextlib.suppress(FirstbellError, OSError, http.client.HTTPException):
+                with contextlib.closing(edge.connect(host.config.stack)) as connection:
+                    while not self._over.wait(pause):
+                        self._ask(connection, path)
+            self._over.wait(1)
+
+    def _ask(self, connection: http.client.HTTPConnection, path: str) -> int:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        answer.read()
+        return answer.status
 
 
 def program(name: str, *arguments: str) -> tuple[str, ...]:

@@ -95,8 +95,9 @@ FAULTS: tuple[Fault, ...] = (
         "errors-answered",
         "requests are answered with errors",
         "SiteErrorRate",
-        also=("SiteErrors", "AppRouteErrors"),
-        needs=("error_path", "service:haproxy"),
+        lead=30.0,
+        also=("SiteErrors",),
+        needs=("service:haproxy",),
     ),
     Fault(
         "pool-clients-waiting",

@@ -36,7 +36,7 @@ class Fault:
     in them stand for the stack's. ``threshold`` names the one that has to be passed before the condition holds, where
     that takes its time; ``lead`` are seconds for the same reason. ``hides``: components whose alerts are held back
     meanwhile, or cannot come. ``also``: alerts that may come as well. ``needs``: what must be there,
-    ``service:<name>``, ``timer:<name>``, ``loop`` or ``error_path``.
+    ``service:<name>``, ``timer:<name>`` or ``loop``.
     """
 
     name: str
@@ -63,8 +63,6 @@ class Config:
     prometheus: str
     alertmanager: str
     user: str
-    site: str
-    error_path: str
     rules: Mapping[str, Rule]
     thresholds: Mapping[str, float]
 

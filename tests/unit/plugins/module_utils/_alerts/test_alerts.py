@@ -21,8 +21,8 @@ ENTRY = '"school_app" "SCRAM-SHA-256$4096:x"\n\n# kept\n'
 
 @pytest.fixture(name="host")
 def _host(tmp_path: Path) -> Host:
-    addresses = dict.fromkeys(("prometheus", "alertmanager", "site"), "http://localhost")
-    others = {"user": "admin", "error_path": "", "rules": {}, "thresholds": {}}
+    addresses = dict.fromkeys(("prometheus", "alertmanager"), "http://localhost")
+    others = {"user": "admin", "rules": {}, "thresholds": {}}
     return Host(Config("school", str(tmp_path), "one", "receiver:1", "school", **addresses, **others))
 
 

@@ -56,8 +56,6 @@ CONFIG = Config(
     prometheus="http://localhost:9090/prometheus",
     alertmanager="http://alertmanager:9093/alertmanager",
     user="admin",
-    site="https://school.test",
-    error_path="",
     rules=RULES,
     thresholds={"idle_transaction_seconds": 30.0, "transaction_seconds": 300.0},
 )
@@ -226,7 +224,7 @@ def test_what_was_not_proven_is_a_finding(
 
 def test_the_configuration_is_read() -> None:
     fields = {name: getattr(CONFIG, name) for name in ("stack", "directory", "host", "image", "database", "prometheus")}
-    fields |= {"alertmanager": "a", "user": "u", "site": "s", "error_path": "", "thresholds": {"restarts": 3}}
+    fields |= {"alertmanager": "a", "user": "u", "thresholds": {"restarts": 3}}
     rules = {
         "CacheDown": {"for": "1m", "severity": "page", "component": "cache"},
         "Watchdog": {"severity": "info", "component": "x"},
