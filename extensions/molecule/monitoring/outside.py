@@ -28,6 +28,6 @@ assert "AlertDrill" in subjects, subjects
 assert all(mail["tls"] and mail["user"] == "drill" for mail in mails), mails
 assert all(mail["recipients"] == ["admin@molecule.test"] for mail in mails), mails
 assert not refused, refused
-for provoked in ("CacheDown", "HostDiskSpaceLow", "ContainerRestartLoop", "DatabaseDeadlocks"):
+for provoked in ("CacheDown", "HostDiskSpaceLow", "SiteErrorRate", "ContainerRestartLoop", "DatabaseDeadlocks"):
     assert provoked not in told, told
     assert provoked not in subjects, subjects

@@ -237,10 +237,10 @@ class Errors(Injector):
 
     def _go_on(self, host: Host, path: str, pause: float) -> None:
         while not self._over.is_set():
-            with contextlib.suppress(FirstbellError, OSError, http.client.HTTPException):
-                with contextlib.closing(edge.connect(host.config.stack)) as connection:
-                    while not self._over.wait(pause):
-                        self._ask(connection, path)
+            broken = contextlib.suppress(FirstbellError, OSError, http.client.HTTPException)
+            with broken, contextlib.closing(edge.connect(host.config.stack)) as connection:
+                while not self._over.wait(pause):
+                    self._ask(connection, path)
             self._over.wait(1)
 
     def _ask(self, connection: http.client.HTTPConnection, path: str) -> int:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -108,6 +109,28 @@ def test_a_role_is_let_in_for_its_time_only(line: str, tmp_path: Path, monkeypat
     for _twice in range(2):
         sessions._keep_lines(str(path), "school_drill", "", 0o400)
         assert path.read_text(encoding="utf-8") == ENTRY
+
+
+@pytest.mark.parametrize(
+    ("users", "allowed", "asked"),
+    [
+        ([], 5, 4.0),  # nobody is there
+        ([({}, 3.0)], 5, 4.0),
+        ([({}, 150.0)], 5, 50.0),  # 50 of 200 are 25 %, five times what is allowed
+        ([({}, 150.0)], 20, 150.0),  # half of all at most
+    ],
+)
+def test_errors_are_a_share_of_what_users_send(
+    host: Host, monkeypatch: pytest.MonkeyPatch, users: list[Any], allowed: float, asked: float
+) -> None:
+    class Prometheus:
+        def query(self, query: str) -> list[Any]:
+            assert 'proxy="site"' in query
+            return users
+
+    monkeypatch.setattr(Host, "prometheus", lambda _self: Prometheus())
+    busy = Host(dataclasses.replace(host.config, thresholds={"error_percent": allowed}))
+    assert faults.Errors()._rate(busy) == pytest.approx(asked)
 
 
 def test_prometheus_is_given_what_it_is_to_ask_and_then_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
