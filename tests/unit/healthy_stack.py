@@ -119,7 +119,7 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
         },
         "daemon": {"found": found},
         "nodes": {"bell1": "active"},
-        "released": "firstbell/app:0123456789ab",
+        "autolock": False,
         "secrets": [{"name": "school_app_env_1", "created": "2026-10-01T00:00:00.1Z"}],
     }
 
@@ -451,6 +451,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
     plan: dict[str, Any] = sizing("small", "4GB", 2).as_dict()
     seen = {
         "engine": _engine(plan),
+        "released": "firstbell/app:0123456789ab",
         **_data(plan),
         "monitoring": _monitoring(),
         "records": _records(),

@@ -73,6 +73,10 @@ def services_healthy(facts: Facts) -> Outcome:
         for name, how in sorted(facts.seen["engine"]["nodes"].items())
         if how != "active"
     ]
+    if facts.seen["engine"]["autolock"]:
+        problems.append(
+            "the swarm is locked after a reboot until somebody types its key: docker swarm update --autolock=false"
+        )
     lines = [
         f"{name} {service['running']}/{'global' if (wanted := service['values']['replicas']) is None else wanted}"
         for name, service in sorted(services.items())
@@ -129,7 +133,7 @@ def replicas(facts: Facts) -> Outcome:
     target="every option of every service as the playbook wrote it",
     command="make check (a dry run shows every difference)",
     fix=SITE,
-    needs="engine",
+    needs="engine released",
 )
 def services_as_deployed(facts: Facts) -> Outcome:
     services = services_of(facts)
@@ -137,7 +141,7 @@ def services_as_deployed(facts: Facts) -> Outcome:
         return failed("there is no service of the stack")
     wanted = {
         **facts.expected["images"],
-        **({"app": released} if (released := facts.seen["engine"]["released"]) else {}),
+        **({"app": released} if (released := facts.seen["released"]) else {}),
     }
     problems = []
     for name, one in sorted(services.items()):

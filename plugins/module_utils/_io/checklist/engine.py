@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from ..._core.errors import FirstbellError
 from ..._core.service_diff import changed_options, changes_between
 from ..._core.service_spec import DIGEST_LABEL, actual_values, digest
 from .. import engine_api, engine_daemon, system
@@ -36,7 +37,7 @@ def gather(stack: str) -> dict[str, Any]:
         "daemon": {"found": engine_daemon.find().__dict__},
         "secrets": _secrets(stack) if manager else [],
         "nodes": _nodes() if manager else {},
-        "released": _released(f"/opt/{stack}/app/deployments.jsonl"),
+        "autolock": manager and _autolock(),
     }
 
 
@@ -83,11 +84,21 @@ def _nodes() -> dict[str, str]:
     return {node["Description"]["Hostname"]: node["Spec"]["Availability"] for node in engine_api.call("GET", "/nodes")}
 
 
-def _released(path: str) -> str:
+def _autolock() -> bool:
+    """Whether a manager that starts waits for a key that somebody types."""
+    return bool(engine_api.call("GET", "/swarm")["Spec"]["EncryptionConfig"].get("AutoLockManagers"))
+
+
+def gather_released(stack: str) -> str:
     """The image of the newest deployment of the application that succeeded; empty where none is on record."""
-    lines = (system.read_text(path) or "").splitlines()
-    made = [record for record in map(json.loads, lines) if record["verdict"] == "succeeded"]
-    return str(made[-1]["image"]) if made else ""
+    path, image = f"/opt/{stack}/app/deployments.jsonl", ""
+    for number, line in enumerate((system.read_text(path) or "").splitlines(), 1):
+        try:
+            record = json.loads(line)
+            image = str(record["image"]) if record["verdict"] == "succeeded" else image
+        except (ValueError, TypeError, KeyError):
+            raise FirstbellError(f"line {number} of {path} is no record of a deployment; remove it") from None
+    return image
 
 
 def _containers(stack: str) -> list[dict[str, Any]]:

@@ -41,6 +41,7 @@ GATHERERS: Mapping[str, Gatherer] = {
     "access": lambda _expected, _secrets: host.gather_access(),
     "logins": lambda expected, _secrets: host.gather_logins(expected["stack"]),
     "jobs": lambda expected, _secrets: host.gather_jobs(expected["files"]),
+    "released": lambda expected, _secrets: engine.gather_released(expected["stack"]),
     "updates": lambda _expected, _secrets: host.gather_updates(),
     "backups": lambda expected, _secrets: custody.gather_backups(expected["stack"]),
     "monitoring": lambda expected, _secrets: monitoring.gather(expected["stack"], expected["monitoring"]),

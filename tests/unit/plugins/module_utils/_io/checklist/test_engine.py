@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError
+from ansible_collections.firstbell.stack.plugins.module_utils._io import system
+from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import engine
+
+FIRST = '{"verdict": "succeeded", "image": "app:1"}\n'
+FAILED = '{"verdict": "failed", "image": "app:2"}\n'
+
+
+@pytest.mark.parametrize(("text", "image"), [(None, ""), ("", ""), (FAILED, ""), (FIRST + FAILED, "app:1")])
+def test_what_was_deployed_last_is_the_last_that_succeeded(
+    monkeypatch: pytest.MonkeyPatch, text: str | None, image: str
+) -> None:
+    monkeypatch.setattr(system, "read_text", lambda _path: text)
+    assert engine.gather_released("school") == image
+
+
+@pytest.mark.parametrize("torn", ['{"verdict": "succ', "[]", '{"verdict": "succeeded"}'])
+def test_a_record_that_is_cut_off_is_told(monkeypatch: pytest.MonkeyPatch, torn: str) -> None:
+    monkeypatch.setattr(system, "read_text", lambda _path: FIRST + torn)
+    with pytest.raises(FirstbellError, match=r"line 2 of /opt/school/app/deployments\.jsonl is no record"):
+        engine.gather_released("school")
