@@ -488,6 +488,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("timers", _seen("units", "school-backup-incr.timer", ActiveState="inactive"), "does not run"),
     ("timers", _seen("units", "school-backup-incr.timer", UnitFileState="disabled"), "after a reboot"),
     ("timers", _seen("units", "school-backup-incr.service", Result="exit-code"), "school-backup-incr.service failed"),
+    ("timers", _seen("units", GATE, ActiveState="inactive"), f"{GATE} does not run: systemctl start {GATE}"),
     ("timers", _seen("units", GATE, UnitFileState="disabled"), f"it is disabled: systemctl enable {GATE}"),
     ("timers", _seen("units", **{"docker.service": {"UnitFileState": "masked"}}), "systemctl unmask docker.service"),
     ("timers", _gone("units", GATE), f"{GATE} will not start with the host, it is missing"),

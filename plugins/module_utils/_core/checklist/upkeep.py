@@ -46,7 +46,7 @@ def _made_anew(facts: Facts) -> tuple[str, ...]:
     "S82 S83 S84 S86 S102",
     "host",
     "What has to happen by itself is planned and starts with the host, and went well the last time",
-    target="every timer enabled and active, the last run of each without an error; what runs all the time enabled",
+    target="every timer enabled and active, the last run of each without an error; what runs all the time active and enabled",
     command="systemctl list-timers --all 'firstbell-*' '{stack}-*'; systemctl is-enabled docker",
     fix=f"systemctl enable --now TIMER; after a failed run: journalctl --unit SERVICE. {SITE}",
     needs="units",
@@ -58,7 +58,7 @@ def timers(facts: Facts) -> Outcome:
     if not wanted and facts.expected["first"]:
         return failed("no timer is planned at all")
     problems = [
-        one for name in starting(facts.expected["files"]) if name not in wanted for one in _at_boot(facts, name)
+        one for name in starting(facts.expected["files"]) if name not in wanted for one in _running(facts, name)
     ]
     lines = []
     for name in wanted:
@@ -86,6 +86,14 @@ def starting(files: Mapping[str, str]) -> list[str]:
         path.rpartition("/")[2] for path, text in files.items() if path.startswith(_UNITS) and "\n[Install]\n" in text
     ]
     return [*_ENGINE_UNITS, *own]
+
+
+def _running(facts: Facts, name: str) -> list[str]:
+    """Why a unit that starts with the host does not run, or will not after the next start."""
+    state = facts.seen["units"].get(name, {}).get("ActiveState")
+    # The engine's services and swap have checks of their own, and so have timers.
+    stopped = name not in _ENGINE_UNITS and name.endswith((".service", ".socket")) and state != "active"
+    return [*([f"{name} does not run: systemctl start {name}"] if stopped else []), *_at_boot(facts, name)]
 
 
 def _at_boot(facts: Facts, name: str) -> list[str]:
