@@ -46,7 +46,7 @@ def _made_anew(facts: Facts) -> tuple[str, ...]:
     "S82 S83 S84 S86 S102",
     "host",
     "What has to happen by itself is planned and starts with the host, and went well the last time",
-    target="timers enabled and active, the last run of each without an error; what runs all the time enabled and active",
+    target="timers enabled and active, the last run of each without error; what runs all the time enabled and active",
     command="systemctl list-timers --all 'firstbell-*' '{stack}-*'; systemctl is-enabled docker",
     fix=f"systemctl enable --now TIMER; after a failed run: journalctl --unit SERVICE. {SITE}",
     needs="units",
