@@ -24,7 +24,8 @@ from .._core.errors import FirstbellError
 from .._core.file_backup import LOCAL, S3, FilesConfig
 from .._core.restic import Answer, ResticError, Snapshot
 from .._io import system
-from .host import Host, until_answered
+from .._io.docker_run import docker_run
+from .host import Host
 
 READ = ("DAC_READ_SEARCH",)
 WRITE = ("CHOWN", "DAC_OVERRIDE", "FOWNER")
@@ -104,7 +105,7 @@ class Files:
         self.host.remove("restic")
         try:
             # All that it does may be done twice.
-            done = until_answered(lambda: system.run(argv, check=False, timeout=patience))
+            done = docker_run(argv, check=False, timeout=patience, answers=True)
         except system.CommandTimeoutError:
             raise ResticError(
                 f"{self.location(repository)} did not do its work within {patience:g} s", "unreachable"

@@ -10,32 +10,19 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
 from .._core.backup_config import Config, Limits
 from .._core.errors import FirstbellError
 from .._io import system
+from .._io.docker_run import docker_run
 
 LOCK = "lock"
 LOCK_PATIENCE = 3600.0
 _POLL = 1.0
-_ATTEMPTS = 3
 #: In the container: nothing else of its root can be written.
 SCRATCH = "/tmp"  # noqa: S108
-
-
-def until_answered(ask: Callable[[], system.Result]) -> system.Result:
-    """Ask again what always prints something and has printed nothing.
-
-    The engine now and then loses all that a container prints which ends within a fraction of a second, and says
-    "stream copy error: reading from a closed fifo" in its log (seen with Docker 26.1, once in some hundred containers).
-    """
-    for _attempt in range(_ATTEMPTS - 1):
-        said = ask()
-        if said.code or said.out.strip():
-            return said
-    return ask()
 
 
 class Host:
@@ -97,9 +84,7 @@ class Host:
         chosen = [*(("--entrypoint", entrypoint) if entrypoint else ()), *options]
         argv = [*self._argv(name, mounts, network, limits, ["--rm", *chosen]), *command]
         try:
-            if answers:
-                return until_answered(lambda: system.run(argv, stdin=stdin, timeout=timeout, check=check))
-            return system.run(argv, stdin=stdin, timeout=timeout, check=check)
+            return docker_run(argv, stdin=stdin, timeout=timeout, check=check, answers=answers)
         finally:
             # A client that was killed, or whose time was up, leaves its container behind.
             self.remove(name)
@@ -120,7 +105,7 @@ class Host:
     ) -> None:
         """The same in the background, until ``remove``."""
         argv = self._argv(name, mounts, network, limits, ["--detach", *options])
-        system.run([*argv, *command])
+        docker_run([*argv, *command])
 
     def remove(self, name: str) -> None:
         """End and remove a container of ours, if it is there."""

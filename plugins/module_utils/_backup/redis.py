@@ -13,6 +13,7 @@ from .._core import redis_save
 from .._core.errors import FirstbellError
 from .._core.redis_save import Dump, Persistence
 from .._io import system
+from .._io.docker_run import docker_run
 from .files import Files
 
 UID = 1001
@@ -46,7 +47,7 @@ class Redis:
         """What a dump holds; raises FirstbellError for a damaged one."""
         config = self.files.config
         self.files.host.remove("redis-check")
-        done = system.run(
+        done = docker_run(
             [
                 *("docker", "run", "--rm", "--name", self.files.host.container_name("redis-check")),
                 *("--network", "none", "--user", f"{UID}:{UID}", "--read-only", "--cap-drop", "ALL"),

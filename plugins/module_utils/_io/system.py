@@ -55,10 +55,16 @@ def run(argv: Sequence[str], stdin: str | None = None, timeout: float = 120, che
         raise CommandTimeoutError(f"{argv[0]} took longer than {timeout:g} s") from error
     except OSError as error:
         raise CommandError(f"{argv[0]} could not be run: {error}") from error
-    if check and done.returncode:
-        said = (done.stderr or done.stdout).strip()
-        raise CommandError(f"{' '.join(argv)} failed with exit code {done.returncode}: {said}")
-    return Result(done.returncode, done.stdout, done.stderr)
+    result = Result(done.returncode, done.stdout, done.stderr)
+    return succeeded(argv, result) if check else result
+
+
+def succeeded(argv: Sequence[str], result: Result) -> Result:
+    """The same result, or a CommandError for an exit code other than 0."""
+    if result.code:
+        said = (result.err or result.out).strip()
+        raise CommandError(f"{' '.join(argv)} failed with exit code {result.code}: {said}")
+    return result
 
 
 def find_program(name: str) -> str | None:

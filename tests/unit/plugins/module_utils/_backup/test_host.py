@@ -8,10 +8,9 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._backup.host import Host, until_answered
+from ansible_collections.firstbell.stack.plugins.module_utils._backup.host import Host
 from ansible_collections.firstbell.stack.plugins.module_utils._core.backup_config import Config, Limits, PostgresConfig
 from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError
-from ansible_collections.firstbell.stack.plugins.module_utils._io.system import Result
 
 
 def host(directory: Path) -> Host:
@@ -60,18 +59,3 @@ def test_commands_at_the_same_time_have_containers_of_different_names(tmp_path: 
     with one.lock("files-check", name="files/lock"):
         assert one.container_name("restic") == "school-backup-restic-files"
     assert one.container_name("info") == unlocked
-
-
-@pytest.mark.parametrize(
-    ("said", "wanted", "asked"),
-    [
-        ([Result(0, "[]", "")], "[]", 1),
-        ([Result(0, "", ""), Result(0, "\n", ""), Result(0, "[]", "")], "[]", 3),
-        ([Result(0, "", "")] * 3, "", 3),
-        ([Result(25, "", "no repository")], "", 1),
-    ],
-)
-def test_an_answer_that_the_engine_has_lost_is_asked_for_again(said: list[Result], wanted: str, asked: int) -> None:
-    left = list(said)
-    assert until_answered(lambda: left.pop(0)).out == wanted
-    assert len(said) - len(left) == asked
