@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -47,7 +48,7 @@ class Exporter:
         return float(found[1]) if found else None
 
     def wait(self, metric: str, task: str, wanted: Callable[[float], bool]) -> float:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             value = self.value(metric, task)
             if value is not None and wanted(value):
@@ -69,6 +70,15 @@ class Exporter:
             docker("rm", "--force", container)
 
 
+def until_it_listens(address: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection((address, 9102), timeout=5):
+            return
+        time.sleep(0.3)
+    raise AssertionError("the exporter does not listen")
+
+
 @pytest.fixture(scope="module")
 def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
     directory = tmp_path_factory.mktemp("exporter")
@@ -83,7 +93,7 @@ def exporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exporter]:
     container = docker("run", "--detach", *mounts, *rights, image)
     try:
         address = docker("inspect", "--format={{.NetworkSettings.IPAddress}}", container)
-        time.sleep(2)
+        until_it_listens(address)
         yield Exporter(container, address, image, name)
     finally:
         listing.terminate()
