@@ -27,6 +27,7 @@ class Reading:
     throttled_seconds: float
     memory_usage: int
     memory_working_set: int
+    memory_active_file: int
     memory_limit: int
     oom_kills: int
 
@@ -118,6 +119,7 @@ def parse_v1(texts: Mapping[str, str]) -> Reading:
     cpu = _table(texts["cpu"])
     usage = int(texts["memory"])
     limit = int(texts["limit"])
+    detail = _table(texts["detail"])
     return Reading(
         cpu_seconds=int(texts["usage"]) / 1e9,
         cpu_quota=max(int(texts["quota"]), 0),
@@ -126,7 +128,8 @@ def parse_v1(texts: Mapping[str, str]) -> Reading:
         throttled_periods=cpu.get("nr_throttled", 0),
         throttled_seconds=cpu.get("throttled_time", 0) / 1e9,
         memory_usage=usage,
-        memory_working_set=_working_set(usage, _table(texts["detail"]).get("total_inactive_file", 0)),
+        memory_working_set=_working_set(usage, detail.get("total_inactive_file", 0)),
+        memory_active_file=detail.get("total_active_file", 0),
         memory_limit=0 if limit >= UNLIMITED else limit,
         oom_kills=oom_kills(texts["oom"]),
     )
@@ -138,6 +141,7 @@ def parse_v2(texts: Mapping[str, str]) -> Reading:
     quota, period = texts["quota"].split()
     usage = int(texts["memory"])
     limit = texts["limit"].strip()
+    detail = _table(texts["detail"])
     return Reading(
         cpu_seconds=cpu.get("usage_usec", 0) / 1e6,
         cpu_quota=0 if quota == "max" else int(quota),
@@ -146,7 +150,8 @@ def parse_v2(texts: Mapping[str, str]) -> Reading:
         throttled_periods=cpu.get("nr_throttled", 0),
         throttled_seconds=cpu.get("throttled_usec", 0) / 1e6,
         memory_usage=usage,
-        memory_working_set=_working_set(usage, _table(texts["detail"]).get("inactive_file", 0)),
+        memory_working_set=_working_set(usage, detail.get("inactive_file", 0)),
+        memory_active_file=detail.get("active_file", 0),
         memory_limit=0 if limit == "max" else int(limit),
         oom_kills=oom_kills(texts["oom"]),
     )

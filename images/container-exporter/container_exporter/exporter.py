@@ -37,6 +37,10 @@ GAUGES = {
     "container_spec_cpu_period": ("cpu_period", "Length of a period in microseconds"),
     "container_memory_usage_bytes": ("memory_usage", "Memory in use, cached files included"),
     "container_memory_working_set_bytes": ("memory_working_set", "Memory that the kernel cannot take back easily"),
+    "container_memory_total_active_file_bytes": (
+        "memory_active_file",
+        "Of it, files that were read more than once lately",
+    ),
     "container_spec_memory_limit_bytes": ("memory_limit", "Memory that it may use, 0 for no limit"),
 }
 LIMITED = ("container_spec_cpu_quota", "container_spec_cpu_period")

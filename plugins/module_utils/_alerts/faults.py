@@ -19,8 +19,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .._core.errors import FirstbellError
-from .._io import system
-from .._io.docker_run import docker_run
+from .._io import docker_cli, system
 from .._io.operations import edge
 from .host import OWNER, Host, wait_until
 from .receiver import NAME as RECEIVER
@@ -119,7 +118,7 @@ class FilledDisk(Injector):
             file.truncate(_DISK_MB * 1024**2)
         make = ["docker", "run", "--rm", "--network", "none", "--user", "0", "--cap-drop", "ALL", "--read-only"]
         make += ["--mount", f"type=bind,source={image},target=/disk.img", host.config.image]
-        docker_run([*make, "mke2fs", "-q", "-t", "ext4", "-m", "0", "/disk.img"])
+        docker_cli.run([*make, "mke2fs", "-q", "-t", "ext4", "-m", "0", "/disk.img"])
         system.run(["mount", "-o", "loop,nodev,noexec,nosuid", image, point])
         free = os.statvfs(point)
         size = int(free.f_bavail * free.f_frsize * 0.95)

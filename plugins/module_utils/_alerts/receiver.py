@@ -16,8 +16,7 @@ import secrets
 from .._core.alert_drill import notices
 from .._core.alert_drill.model import Notice
 from .._core.errors import FirstbellError
-from .._io import system
-from .._io.docker_run import docker_run
+from .._io import docker_cli, system
 from .host import OWNER, Host, wait_until
 
 NAME = "alert-receiver"
@@ -61,7 +60,7 @@ class Receiver:
         argv += ["--memory", "96m", "--cpus", "0.2", "--pids-limit", "64"]
         argv += ["--sysctl", "net.ipv4.ip_unprivileged_port_start=0"]
         argv += ["--mount", f"type=bind,source={self.place},target=/var/lib/receiver", config.image]
-        docker_run(argv)
+        docker_cli.run(argv)
         ready = ["docker", "exec", self.container, "http-ok", "8080", "/"]
         wait_until(lambda: system.run(ready, check=False).code == 0, 30, f"{NAME} does not answer")
 

@@ -23,8 +23,7 @@ from .._core import file_backup, restic
 from .._core.errors import FirstbellError
 from .._core.file_backup import LOCAL, S3, FilesConfig
 from .._core.restic import Answer, ResticError, Snapshot
-from .._io import system
-from .._io.docker_run import docker_run
+from .._io import docker_cli, system
 from .host import Host
 
 READ = ("DAC_READ_SEARCH",)
@@ -105,7 +104,7 @@ class Files:
         self.host.remove("restic")
         try:
             # All that it does may be done twice.
-            done = docker_run(argv, check=False, timeout=patience, answers=True)
+            done = docker_cli.run(argv, check=False, timeout=patience, answers=True)
         except system.CommandTimeoutError:
             raise ResticError(
                 f"{self.location(repository)} did not do its work within {patience:g} s", "unreachable"

@@ -15,8 +15,7 @@ from datetime import datetime, timezone
 
 from .._core.backup_config import Config, Limits
 from .._core.errors import FirstbellError
-from .._io import system
-from .._io.docker_run import docker_run
+from .._io import docker_cli, system
 
 LOCK = "lock"
 LOCK_PATIENCE = 3600.0
@@ -84,7 +83,7 @@ class Host:
         chosen = [*(("--entrypoint", entrypoint) if entrypoint else ()), *options]
         argv = [*self._argv(name, mounts, network, limits, ["--rm", *chosen]), *command]
         try:
-            return docker_run(argv, stdin=stdin, timeout=timeout, check=check, answers=answers)
+            return docker_cli.run(argv, stdin=stdin, timeout=timeout, check=check, answers=answers)
         finally:
             # A client that was killed, or whose time was up, leaves its container behind.
             self.remove(name)
@@ -105,7 +104,7 @@ class Host:
     ) -> None:
         """The same in the background, until ``remove``."""
         argv = self._argv(name, mounts, network, limits, ["--detach", *options])
-        docker_run([*argv, *command])
+        docker_cli.run([*argv, *command])
 
     def remove(self, name: str) -> None:
         """End and remove a container of ours, if it is there."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from .._core.backup_config import Limits
 from .._core.errors import FirstbellError
-from .._io import system
+from .._io import docker_cli, system
 from .host import Host
 from .server import Server
 
@@ -70,7 +70,9 @@ class Recovery:
 
     def execute(self, *command: str) -> system.Result:
         """Run a program beside the server."""
-        return system.run(["docker", "exec", self.host.container_name(self.name), *command], check=False, timeout=86400)
+        return docker_cli.run(
+            ["docker", "exec", self.host.container_name(self.name), *command], check=False, timeout=86400
+        )
 
     def stop(self, patience: int = 120) -> None:
         """Shut it down in order: all it wrote is on the disk, and archived."""

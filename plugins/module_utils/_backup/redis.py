@@ -12,8 +12,7 @@ import time
 from .._core import redis_save
 from .._core.errors import FirstbellError
 from .._core.redis_save import Dump, Persistence
-from .._io import system
-from .._io.docker_run import docker_run
+from .._io import docker_cli, system
 from .files import Files
 
 UID = 1001
@@ -47,7 +46,7 @@ class Redis:
         """What a dump holds; raises FirstbellError for a damaged one."""
         config = self.files.config
         self.files.host.remove("redis-check")
-        done = docker_run(
+        done = docker_cli.run(
             [
                 *("docker", "run", "--rm", "--name", self.files.host.container_name("redis-check")),
                 *("--network", "none", "--user", f"{UID}:{UID}", "--read-only", "--cap-drop", "ALL"),
@@ -86,7 +85,7 @@ class Redis:
         """What Redis answers to its user for backups. The password goes through standard input."""
         password = system.read_text(f"{self.files.directory}/redis-password") or ""
         argv = ["docker", "exec", "--interactive", self._container(), "redis-cli", "-s", "/run/redis/redis.sock"]
-        return system.run(argv, stdin=redis_save.commands(password.strip(), command), check=False).out
+        return docker_cli.run(argv, stdin=redis_save.commands(password.strip(), command), check=False).out
 
     def _container(self) -> str:
         found = self._containers()

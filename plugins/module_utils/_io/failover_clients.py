@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from .._core.errors import FirstbellError
 from .._core.failover import Kept
-from . import engine_api, postgres, system
+from . import docker_cli, engine_api, postgres
 
 _LABEL = "com.docker.swarm.service.name"
 _LANES, _ROWS_PER_SECOND = 3, 6.0
@@ -216,5 +216,5 @@ class Keys:
     def _ask(self, commands: list[str]) -> list[str]:
         container = min(containers(self._stack)["redis"])
         argv = ["docker", "exec", "--interactive", container, "redis-cli", "-s", "/run/redis/redis.sock"]
-        said = system.run(argv, stdin="\n".join([f"AUTH app {self._password}", *commands, ""]), timeout=30)
+        said = docker_cli.run(argv, stdin="\n".join([f"AUTH app {self._password}", *commands, ""]), timeout=30)
         return said.out.splitlines()[1:]

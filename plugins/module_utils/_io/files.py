@@ -12,8 +12,7 @@ from collections.abc import Sequence
 
 from .._core.errors import InputError
 from .._core.files import File, Found, command
-from . import system
-from .docker_run import docker_run
+from . import docker_cli, system
 
 
 def find(path: str) -> Found:
@@ -45,7 +44,8 @@ def write(files: Sequence[File]) -> None:
 
 def _check(file: File, temporary: str) -> None:
     argv = command(file, temporary)
-    done = docker_run(argv, check=False) if argv[:2] == ["docker", "run"] else system.run(argv, check=False)
+    run = docker_cli.run if argv[0] == "docker" else system.run
+    done = run(argv, check=False)
     if done.code:
         said = (done.err or done.out).strip().replace(temporary, file.path)
         raise InputError(

@@ -17,7 +17,7 @@ from typing import Any
 
 from .._core.errors import FirstbellError
 from .._core.load import cgroups, window
-from .._io import engine_api, postgres, system
+from .._io import docker_cli, engine_api, postgres, system
 from . import holder
 
 _ROOT = "/sys/fs/cgroup"
@@ -56,7 +56,7 @@ def watch(config: window.Config) -> None:
         system.write_text(config.trust_file, window.trust(address, until), mode=0o644)
         for container in holder.edge_containers(config):
             # A configuration that nginx does not take would stay unnoticed.
-            system.run(["docker", "exec", container, "nginx", "-e", "stderr", "-t", "-q"], stdin="")
+            docker_cli.run(["docker", "exec", container, "nginx", "-e", "stderr", "-t", "-q"], stdin="")
         holder.reload_edge(config)
         system.write_text(f"{config.runtime}/open", "")
         _measure(config)
@@ -134,7 +134,7 @@ def _pool(known: dict[str, tuple[str, str]]) -> dict[str, float]:
     """Clients, server connections at work, and how long the longest waits; nothing where the pool does not answer."""
     container = next((one for one, (service, _group) in known.items() if service == "pgbouncer"), "")
     try:
-        said = system.run(["docker", "exec", container, *_POOL, "--command=SHOW POOLS"], stdin="", timeout=20)
+        said = docker_cli.run(["docker", "exec", container, *_POOL, "--command=SHOW POOLS"], stdin="", timeout=20)
     except FirstbellError:
         return {}
     rows = [row for row in csv.DictReader(io.StringIO(said.out)) if row.get("database") != "pgbouncer"]

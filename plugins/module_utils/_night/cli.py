@@ -22,7 +22,7 @@ from .._core.night import config as configuration
 from .._core.night import plan
 from .._core.night.config import Config
 from .._core.night.plan import Task, Window
-from .._io import system
+from .._io import docker_cli, system
 from .database import Database, StoppedError, opener
 
 #: By hand, --now opens a window of this length.
@@ -54,7 +54,7 @@ class Night:
         if not password or not found:
             return ""
         argv = ["docker", "exec", "--interactive", found[0], "redis-cli", "-s", "/run/redis/redis.sock"]
-        return system.run(argv, stdin=redis_save.commands(password, *commands), check=False).out
+        return docker_cli.run(argv, stdin=redis_save.commands(password, *commands), check=False).out
 
     def tasks(self) -> list[tuple[str, Task]]:
         """All that is to be done, with the database it belongs to."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..._core.errors import FirstbellError
 from ..._core.scram import role_verifier
-from .. import engine_api, index_run, pg_settings, postgres, system
+from .. import docker_cli, engine_api, index_run, pg_settings, postgres, system
 from ..pg_members import report
 
 _FACTS = """
@@ -245,7 +245,7 @@ def gather_pool(stack: str) -> dict[str, Any]:
 
 def _show(container: str, table: str) -> list[dict[str, str]]:
     psql = ["psql", "--no-psqlrc", "--csv", "--host=/run/pgbouncer", "--port=6432", "--username=pgbouncer"]
-    said = system.run(
+    said = docker_cli.run(
         ["docker", "exec", container, *psql, "--dbname=pgbouncer", f"--command=SHOW {table}"], stdin="", timeout=20
     )
     return list(csv.DictReader(io.StringIO(said.out)))
@@ -278,4 +278,4 @@ def _acl(text: str) -> dict[str, list[str]]:
 def _redis(container: str, commands: list[str]) -> str:
     """The answers to commands that come by standard input: a password on a command line could be seen."""
     argv = ["docker", "exec", "--interactive", container, "redis-cli", "-s", "/run/redis/redis.sock"]
-    return system.run(argv, stdin="\n".join([*commands, ""]), timeout=20).out
+    return docker_cli.run(argv, stdin="\n".join([*commands, ""]), timeout=20).out

@@ -9,7 +9,7 @@ import csv
 import io
 from typing import Any
 
-from .. import system
+from .. import docker_cli
 from . import containers
 
 _TABLES = ("POOLS", "DATABASES", "STATS", "CONFIG", "LISTS")
@@ -24,7 +24,7 @@ def gather(stack: str) -> dict[str, Any]:
     argv = ["docker", "exec", containers.find(stack, "pgbouncer")["id"], *psql, "--dbname=pgbouncer"]
     for table in _TABLES:
         argv += [f"--command=\\echo '{_MARK}{table}'", f"--command=SHOW {table}"]
-    return tables(system.run(argv, stdin="", timeout=15).out)
+    return tables(docker_cli.run(argv, stdin="", timeout=15).out)
 
 
 def tables(text: str) -> dict[str, list[dict[str, str]]]:

@@ -61,6 +61,7 @@ def test_both_versions_say_the_same(files: dict[str, str], tmp_path: Path) -> No
     assert found.throttled_seconds == pytest.approx(14.669474, abs=1e-6)
     assert found.memory_usage == 55963648
     assert found.memory_working_set == 55963648 - 4096
+    assert found.memory_active_file == 7
     assert found.memory_limit == 104857600
     assert found.oom_kills == 2
 

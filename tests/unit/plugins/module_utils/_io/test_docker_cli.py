@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._io import system
-from ansible_collections.firstbell.stack.plugins.module_utils._io.docker_run import docker_run
+from ansible_collections.firstbell.stack.plugins.module_utils._io import docker_cli, system
 from ansible_collections.firstbell.stack.plugins.module_utils._io.system import CommandError, Result
 
 ARGV = ["docker", "run", "--detach", "--name", "school-one", "image"]
 NOT_STARTED = Result(
     125, "", "failed to create shim task: OCI runtime create failed: runc create failed: reset by peer"
+)
+EXEC = ["docker", "exec", "school-one", "redis-cli"]
+NOT_BEGUN = Result(
+    126, "", "OCI runtime exec failed: exec failed: unable to start container process: read init-p: reset"
 )
 UNKNOWN = Result(125, "", "docker: invalid reference format")
 
@@ -49,7 +52,7 @@ def test_an_answer_that_the_engine_has_lost_is_asked_for_again(
 ) -> None:
     engine = Engine(said)
     monkeypatch.setattr(system, "run", engine.run)
-    assert docker_run(ARGV, check=False, answers=True).out == wanted
+    assert docker_cli.run(ARGV, check=False, answers=True).out == wanted
     assert engine.runs == runs
 
 
@@ -68,7 +71,7 @@ def test_a_container_that_did_not_start_is_started_again(
 ) -> None:
     engine = Engine(said)
     monkeypatch.setattr(system, "run", engine.run)
-    assert docker_run(ARGV, check=False).code == code
+    assert docker_cli.run(ARGV, check=False).code == code
     assert (engine.runs, engine.removed) == (runs, min(runs - 1, 2))
 
 
@@ -76,4 +79,21 @@ def test_a_container_that_did_not_start_is_started_again(
 def test_what_still_fails_is_an_error(monkeypatch: pytest.MonkeyPatch, said: list[Result]) -> None:
     monkeypatch.setattr(system, "run", Engine(said).run)
     with pytest.raises(CommandError, match="failed with exit code 125"):
-        docker_run(ARGV)
+        docker_cli.run(ARGV)
+
+
+@pytest.mark.parametrize(
+    ("said", "runs"),
+    [
+        ([NOT_BEGUN, Result(0, "PONG", "")], 2),
+        ([Result(1, "", "OCI runtime exec failed, says a test")], 1),
+        ([Result(126, "", "permission denied")], 1),
+    ],
+)
+def test_a_program_that_has_not_begun_is_begun_again(
+    monkeypatch: pytest.MonkeyPatch, said: list[Result], runs: int
+) -> None:
+    engine = Engine(said)
+    monkeypatch.setattr(system, "run", engine.run)
+    docker_cli.run(EXEC, check=False)
+    assert (engine.runs, engine.removed) == (runs, 0)
