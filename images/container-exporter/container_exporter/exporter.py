@@ -39,7 +39,7 @@ GAUGES = {
     "container_memory_working_set_bytes": ("memory_working_set", "Memory that the kernel cannot take back easily"),
     "container_memory_total_active_file_bytes": (
         "memory_active_file",
-        "Of it, files that were read more than once lately",
+        "Files that were read more than once, which the kernel drops when memory is short",
     ),
     "container_spec_memory_limit_bytes": ("memory_limit", "Memory that it may use, 0 for no limit"),
 }

@@ -48,14 +48,14 @@ def reading(texts: Mapping[str, str]) -> dict[str, Any]:
     quota, period = (texts["quota"], texts["period"]) if first else texts["quota"].split()
     unlimited = quota.strip() in ("max", "-1")
     most = 0 if limit == "max" or int(limit) >= _UNLIMITED else int(limit)
-    inactive = detail.get("total_inactive_file" if first else "inactive_file", 0)
+    files = sum(detail.get(f"total_{kind}" if first else kind, 0) for kind in ("inactive_file", "active_file"))
     return {
         "cpu": int(texts["usage"]) / 1e9 if first else cpu.get("usage_usec", 0) / 1e6,
         "cpus": 0.0 if unlimited else round(int(quota) / int(period), 3),
         "periods": cpu.get("nr_periods", 0),
         "throttled": cpu.get("nr_throttled", 0),
-        # As cAdvisor counts it: without what the kernel can take back at once.
-        "memory": max(0, int(texts["memory"]) - inactive),
+        # Without files: the kernel drops them before it kills.
+        "memory": max(0, int(texts["memory"]) - files),
         "memory_limit": most,
         "oom": _table(texts["oom"]).get("oom_kill", 0),
     }

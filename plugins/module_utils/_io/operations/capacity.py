@@ -18,8 +18,9 @@ _DISKS = "tmpfs|devtmpfs|ramfs|overlay|squashfs|iso9660|fuse.*|nsfs|proc|sysfs|c
 #: By service: the most of one container.
 _USES = {
     "cpu": "max by (service) (max_over_time(rate(container_cpu_usage_seconds_total[5m])[1d:5m]))",
-    # A start reads the program's own file, which counts as memory in use for a moment.
-    "memory": "max by (service) (quantile_over_time(0.99, container_memory_working_set_bytes[1d]))",
+    # In all but a hundredth of the day, and without files, which the kernel drops before it kills.
+    "memory": "max by (service) (quantile_over_time(0.99, (container_memory_working_set_bytes"
+    " - container_memory_total_active_file_bytes)[1d:1m]))",
     "throttled": "max by (service) (increase(container_cpu_cfs_throttled_periods_total[1d])"
     " / (increase(container_cpu_cfs_periods_total[1d]) > 0))",
 }

@@ -19,6 +19,7 @@ from .. import engine_api, system
 _SERVICE = "com.docker.swarm.service.name"
 _SECOND = 1_000_000_000
 _AT_ONCE = 4
+_FILES = ("inactive_file", "active_file")
 _FAILED = ("failed", "rejected")
 
 
@@ -123,6 +124,7 @@ def _container(identity: str) -> dict[str, Any] | None:
     state, host = shown["State"], shown["HostConfig"]
     cpu, memory = stats["cpu_stats"], stats["memory_stats"]
     detail = memory.get("stats", {})
+    total = "total_" if "total_inactive_file" in detail else ""
     throttling = cpu.get("throttling_data", {})
     return {
         "id": identity,
@@ -136,7 +138,8 @@ def _container(identity: str) -> dict[str, Any] | None:
         "periods": throttling.get("periods", 0),
         "throttled_periods": throttling.get("throttled_periods", 0),
         "memory_limit": host["Memory"],
-        "memory": max(memory.get("usage", 0) - detail.get("total_inactive_file", detail.get("inactive_file", 0)), 0),
+        # Without files: the kernel drops them before it kills. Version 1 of the control groups has both kinds of names.
+        "memory": max(memory.get("usage", 0) - sum(detail.get(f"{total}{kind}", 0) for kind in _FILES), 0),
         "processes": stats.get("pids_stats", {}).get("current", 0),
         "processes_limit": host.get("PidsLimit") or 0,
         "kills": _kills(int(state["Pid"])),

@@ -36,8 +36,9 @@ def command(stack: str, text: str) -> None:
 
 
 def connect(stack: str) -> http.client.HTTPConnection:
-    """A connection to where nginx sends its requests; raises UnreachableError."""
+    """A connection to where nginx sends its requests, which is not opened again; raises UnreachableError."""
     connection = http.client.HTTPConnection("localhost", timeout=_TIMEOUT)
+    connection.auto_open = 0
     connection.sock = inside.unix(containers.find(stack, "haproxy")["pid"], _DOOR, _TIMEOUT)
     return connection
 

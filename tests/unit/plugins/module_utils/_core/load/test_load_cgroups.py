@@ -11,7 +11,7 @@ V1 = {
     "period": "100000\n",
     "memory": "1000\n",
     "limit": "2000\n",
-    "detail": "inactive_file 1\ntotal_inactive_file 300\n",
+    "detail": "inactive_file 1\ntotal_inactive_file 250\nactive_file 1\ntotal_active_file 50\n",
     "oom": "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
 }
 V2 = {
@@ -19,7 +19,7 @@ V2 = {
     "quota": "150000 100000\n",
     "memory": "1000\n",
     "limit": "2000\n",
-    "detail": "inactive_file 300\n",
+    "detail": "inactive_file 250\nactive_file 50\n",
     "oom": "low 0\noom 3\noom_kill 2\n",
 }
 BOTH = {
