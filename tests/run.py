@@ -9,6 +9,9 @@ itself. A stage that ran no test has failed. The last line is the count.
 
 Stages on virtual hosts wait more than they work, so that three stages run at a time: what
 each printed is shown when it has ended, and kept in .cache/reports meanwhile.
+
+A machine may be too slow for all of it within the time that there is: FIRSTBELL_TEST_MINUTES says
+after how many minutes no further stage begins. Those that did not are named and counted as skipped.
 """
 
 from __future__ import annotations
@@ -126,13 +129,23 @@ def run(name: str, command: list[str], *, shown: bool = True) -> Count:
     return count
 
 
-def run_all(wanted: dict[str, list[str]]) -> dict[str, Count]:
+def run_in_time(name: str, command: list[str], deadline: float) -> Count | None:
+    """The same, or None where it is too late to begin."""
+    if time.monotonic() < deadline:
+        return run(name, command, shown=False)
+    print(f"\n=== {name}: not begun, the time is over", flush=True)
+    return None
+
+
+def run_all(wanted: dict[str, list[str]], deadline: float) -> dict[str, Count | None]:
     """Run the quick stages and the first scenario one by one, the others in lanes."""
     one_by_one = [name for name in wanted if len(wanted) == 1 or name in QUICK or name == FIRST_SCENARIO]
-    counts = {name: run(name, wanted[name]) for name in one_by_one}
-    in_lanes = sorted(wanted.keys() - counts.keys(), key=lambda name: (name not in LONG, name))
+    counts: dict[str, Count | None] = {name: run(name, wanted[name]) for name in one_by_one}
+    in_lanes = sorted(
+        wanted.keys() - counts.keys(), key=lambda name: (LONG.index(name) if name in LONG else len(LONG), name)
+    )
     with ThreadPoolExecutor(LANES) as pool:
-        running = {pool.submit(run, name, wanted[name], shown=False): name for name in in_lanes}
+        running = {pool.submit(run_in_time, name, wanted[name], deadline): name for name in in_lanes}
         counts.update({running[done]: done.result() for done in as_completed(running)})
     return counts
 
@@ -157,11 +170,15 @@ def main(arguments: list[str]) -> int:
         print(f"no stage of that name; there are: {', '.join(available)}", file=sys.stderr)
         return 2
     REPORTS.mkdir(parents=True, exist_ok=True)
-    counts = run_all({name: available[name] for name in wanted})
-    total = sum(counts.values(), Count())
-    failed = [name for name, count in counts.items() if count.failed]
+    minutes = float(os.environ.get("FIRSTBELL_TEST_MINUTES") or "inf")
+    counts = run_all({name: available[name] for name in wanted}, time.monotonic() + 60 * minutes)
+    total = sum((count or Count(skipped=1) for count in counts.values()), Count())
+    failed = [name for name, count in counts.items() if count and count.failed]
+    late = [name for name, count in counts.items() if count is None]
     for name in failed:
         print(f"\n=== {name} failed here:\n{excerpt(kept(name, 'log'))}")
+    if late:
+        print(f"\nskipped, since {minutes:g} minutes were over: {', '.join(sorted(late))}")
     if failed:
         print(f"\nfailed stages: {', '.join(failed)}")
     print(f"\n{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
