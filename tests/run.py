@@ -37,8 +37,17 @@ FIRST_SCENARIO = "molecule/sandbox_host"
 #: Where Ansible says that a task failed, and how many lines are shown before that and after it.
 TASK_FAILED = re.compile(r"(fatal|failed): \[")
 BEFORE, AFTER = 4, 40
-#: The longest go first, so that no lane waits for them in the end.
-LONG = ("integration", "molecule/site_one_host")
+#: The longest go first, so that no lane waits for them in the end, then what says most; last what is tested twice.
+FIRST = (
+    "integration",
+    "molecule/site_one_host",
+    "unit",
+    "lint/ansible-lint",
+    "lint/sanity",
+    "molecule/monitoring",
+    "molecule/backup",
+)
+LAST = ("units",)
 
 
 @dataclass(frozen=True)
@@ -129,6 +138,11 @@ def run(name: str, command: list[str], *, shown: bool = True) -> Count:
     return count
 
 
+def turn(name: str) -> tuple[int, str]:
+    """By what the stages are ordered."""
+    return FIRST.index(name) if name in FIRST else len(FIRST) + (name in LAST), name
+
+
 def run_in_time(name: str, command: list[str], deadline: float) -> Count | None:
     """The same, or None where it is too late to begin."""
     if time.monotonic() < deadline:
@@ -141,9 +155,7 @@ def run_all(wanted: dict[str, list[str]], deadline: float) -> dict[str, Count | 
     """Run the quick stages and the first scenario one by one, the others in lanes."""
     one_by_one = [name for name in wanted if len(wanted) == 1 or name in QUICK or name == FIRST_SCENARIO]
     counts: dict[str, Count | None] = {name: run(name, wanted[name]) for name in one_by_one}
-    in_lanes = sorted(
-        wanted.keys() - counts.keys(), key=lambda name: (LONG.index(name) if name in LONG else len(LONG), name)
-    )
+    in_lanes = sorted(wanted.keys() - counts.keys(), key=turn)
     with ThreadPoolExecutor(LANES) as pool:
         running = {pool.submit(run_in_time, name, wanted[name], deadline): name for name in in_lanes}
         counts.update({running[done]: done.result() for done in as_completed(running)})

@@ -23,7 +23,6 @@ MOMENTS = (
     ("postgres : Run PostgreSQL", 1.0, signal.SIGKILL),
     ("app : Apply the image's Prisma migrations", 1.0, signal.SIGKILL),
     ("app : Roll out the application", 1.5, signal.SIGKILL),
-    ("edge : Run nginx", 0.5, signal.SIGKILL),
 )
 
 
