@@ -29,6 +29,11 @@ from xml.etree import ElementTree
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 REPORTS = ROOT / ".cache" / "reports"
+#: By how the names of their files begin; the other files are a part as well.
+PARTS = {
+    "postgresql": ("test_pg_", "test_prisma_"),
+    "engine": ("test_container_", "test_files_", "test_image_", "test_load_", "test_night_", "test_swarm_"),
+}
 #: How many stages run at a time after these.
 LANES = 3
 QUICK = ("lint/ruff", "lint/format", "lint/mypy", "lint/yamllint", "lint/changelog")
@@ -39,12 +44,15 @@ TASK_FAILED = re.compile(r"(fatal|failed): \[")
 BEFORE, AFTER = 4, 40
 #: The longest go first, so that no lane waits for them in the end, then what says most; last what is tested twice.
 FIRST = (
-    "integration",
     "molecule/site_one_host",
+    "integration/postgresql",
     "unit",
     "lint/ansible-lint",
+    "integration/engine",
+    "integration/others",
     "lint/sanity",
     "molecule/monitoring",
+    "tarball",
     "molecule/backup",
 )
 LAST = ("units",)
@@ -83,6 +91,15 @@ def scenarios() -> list[str]:
     return sorted(path.parent.name for path in (ROOT / "extensions" / "molecule").glob("*/molecule.yml"))
 
 
+def integration() -> dict[str, list[str]]:
+    """The files of the tests with real servers, in parts that take about as long as each other."""
+    parts: dict[str, list[str]] = {}
+    for path in sorted((ROOT / "tests" / "integration").glob("test_*.py")):
+        name = next((name for name, begins in PARTS.items() if path.name.startswith(begins)), "others")
+        parts.setdefault(name, []).append(str(path.relative_to(ROOT)))
+    return parts
+
+
 def stages() -> dict[str, list[str]]:
     """Name every stage and its command, in the order of their cost."""
     found = {
@@ -95,7 +112,7 @@ def stages() -> dict[str, list[str]]:
         "lint/changelog": ["antsibull-changelog", "lint"],
         "lint/sanity": [sys.executable, "tests/sanity_and_units.py", "sanity"],
         "units": [sys.executable, "tests/sanity_and_units.py", "units"],
-        "integration": ["pytest", "tests/integration"],
+        **{f"integration/{name}": ["pytest", *files] for name, files in integration().items()},
         "tarball": [sys.executable, "tests/tarball.py"],
     }
     found.update({f"molecule/{name}": ["molecule", "test", "-s", name] for name in scenarios()})

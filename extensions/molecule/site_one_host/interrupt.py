@@ -20,7 +20,6 @@ from pathlib import Path
 MOMENTS = (
     ("docker : Install Debian's engine", 3.0, signal.SIGKILL),
     ("images : Make the images", 4.0, signal.SIGINT),
-    ("postgres : Run PostgreSQL", 1.0, signal.SIGKILL),
     ("app : Apply the image's Prisma migrations", 1.0, signal.SIGKILL),
     ("app : Roll out the application", 1.5, signal.SIGKILL),
 )
