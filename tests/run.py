@@ -67,7 +67,7 @@ SECONDS = {
     "tarball": 200,
     "lint/ansible-lint": 400,
     "lint/sanity": 260,
-    "molecule/monitoring": 1500,
+    "molecule/monitoring": 1200,
     "molecule/app": 1200,
     "molecule/backup": 1200,
 }
