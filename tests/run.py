@@ -56,7 +56,7 @@ FIRST = (
     "molecule/backup",
 )
 LAST = ("units",)
-#: Seconds on a slow machine (2 CPUs, three lanes); how slow this one is shows in the stages that have ended.
+#: About how many seconds on a slow machine (2 CPUs, three lanes); this one's speed shows in the stages that have ended.
 SECONDS = {
     "molecule/site_one_host": 2400,
     "integration/postgresql": 1150,
