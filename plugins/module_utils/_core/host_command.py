@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,14 @@ from .errors import InputError
 PACKAGE = "firstbell"
 CONFIG_MODE = 0o644
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A module's text, and whether it holds other modules."""
+
+    text: str
+    is_package: bool
 
 
 @dataclass(frozen=True)
@@ -39,32 +47,35 @@ def configuration(text: str, path: str) -> Mapping[str, Any]:
     return data
 
 
-def package_files(sources: Mapping[str, str], packages: frozenset[str]) -> dict[str, str]:
-    """Relative paths of the package's files.
-
-    ``sources`` maps the dotted name of each module below the package to its text; ``packages``
-    are those among them that hold others.
-    """
+def package_files(sources: Mapping[str, Source]) -> dict[str, str]:
+    """Text by relative path of the package's files, from the modules' sources by dotted name below the package."""
     files = {}
-    for name, text in sources.items():
-        parts = [PACKAGE, *name.split(".")] if name else [PACKAGE]
-        files[
-            "/".join([*parts, "__init__.py"] if name in packages else parts) + ("" if name in packages else ".py")
-        ] = text
+    for name, source in sources.items():
+        path = "/".join([PACKAGE, *name.split(".")] if name else [PACKAGE])
+        files[f"{path}/__init__.py" if source.is_package else f"{path}.py"] = source.text
     return files
 
 
-def needed(sources: Mapping[str, str], packages: frozenset[str], entry: str) -> dict[str, str]:
-    """The sources that ``entry`` imports, directly or not, with the packages that they are in."""
-    found: dict[str, str] = {}
-    open_names = [entry]
-    while open_names:
-        name = open_names.pop()
-        if name in found or name not in sources:
-            continue
-        found[name] = sources[name]
-        package = name if name in packages else name.rpartition(".")[0]
-        open_names += [name.rpartition(".")[0], *_imported(sources[name], package)]
+def needed(find: Callable[[str], Source | None], entry: str) -> dict[str, Source]:
+    """The sources that ``entry`` imports, directly or not, with the packages that they are in.
+
+    ``find`` tells the source of a dotted name below the package ("" for itself), None where no module is called so.
+    It is asked for a name in a package only after the package, and never for one in a module.
+    """
+    found: dict[str, Source] = {}
+
+    def add(name: str) -> None:
+        parent = name.rpartition(".")[0]
+        if name:
+            add(parent)
+            if parent not in found or not found[parent].is_package:
+                return
+        if name not in found and (source := find(name)):
+            found[name] = source
+            for imported in _imported(source.text, name if source.is_package else parent):
+                add(imported)
+
+    add(entry)
     return found
 
 

@@ -1,53 +1,35 @@
 # Copyright (c) firstbell contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of a command of the host, and the sources that this process itself runs from."""
+"""The files of a command of the host, and the sources of the modules that came with this one."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
-import sys
 from collections.abc import Iterable
-from typing import Any
 
 from .._core.errors import FirstbellError
-from .._core.host_command import File
+from .._core.host_command import File, Source
 from . import system
 
-#: Needed by modules of Ansible only.
-_SHELL = "_shell"
 
-
-def own_sources(entry: str) -> tuple[dict[str, str], frozenset[str]]:
-    """The text of every loaded module beside ``entry``, by its name below their common package.
+def source(name: str) -> Source | None:
+    """The source of a module by its full name, which is not run; None where no module is called so.
 
     Modules arrive in an archive, or over the controller's connection, so their loaders are asked.
-    The second value names the packages among them.
     """
-    root = entry.rsplit(".", 2)[0]
-    sources, packages = {}, set()
-    for full, module in sorted(sys.modules.items()):
-        name = full[len(root) + 1 :]
-        if full != root and not full.startswith(f"{root}."):
-            continue
-        if name.split(".")[0] == _SHELL:
-            continue
-        sources[name] = _source(full, module)
-        if hasattr(module, "__path__"):
-            packages.add(name)
-    return sources, frozenset(packages)
-
-
-def _source(name: str, module: Any) -> str:
-    text = system.read_text(str(getattr(module, "__file__", "") or ""))
-    if text is not None:
-        return text
-    loader = getattr(getattr(module, "__spec__", None), "loader", None) or getattr(module, "__loader__", None)
-    text = loader.get_source(name) if hasattr(loader, "get_source") else None
-    if text is None and getattr(module, "__file__", None):
+    spec = importlib.util.find_spec(name)
+    if spec is None:
+        return None
+    is_package = spec.submodule_search_locations is not None
+    text = spec.loader.get_source(name) if hasattr(spec.loader, "get_source") else None
+    if isinstance(text, bytes):  # from Ansible's own loader
+        text = importlib.util.decode_source(text)
+    if text is None and not is_package:
         raise FirstbellError(f"the source of {name} cannot be read on this host")
-    return str(text or "")  # a folder without a file of its own
+    return Source(text or "", is_package)  # a folder needs no file of its own
 
 
 def find(library: str | None, file: str) -> dict[str, tuple[str, int]]:

@@ -7,6 +7,7 @@ import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import InputError
 from ansible_collections.firstbell.stack.plugins.module_utils._core.host_command import (
     File,
+    Source,
     check_name,
     launcher,
     needed,
@@ -16,9 +17,14 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.host_command
 )
 
 
+def sources(texts: dict[str, str]) -> dict[str, Source]:
+    """Sources by their names; a package is what holds another."""
+    parents = {name.rpartition(".")[0] for name in texts}
+    return {name: Source(text, name in parents) for name, text in texts.items()}
+
+
 def test_modules_become_files() -> None:
-    sources = {"": "", "_core": "", "_core.wal": "x = 1\n"}
-    assert package_files(sources, frozenset({"", "_core"})) == {
+    assert package_files(sources({"": "", "_core": "", "_core.wal": "x = 1\n"})) == {
         "firstbell/__init__.py": "",
         "firstbell/_core/__init__.py": "",
         "firstbell/_core/wal.py": "x = 1\n",
@@ -26,23 +32,32 @@ def test_modules_become_files() -> None:
 
 
 def test_only_what_is_imported_is_needed() -> None:
-    sources = {
-        "": "",
-        "_tool": "",
-        "_tool.cli": "from .._core.deep import plan as p\nfrom . import work\nimport os\n",
-        "_tool.work": "def late():\n    from .._io.files import read\n",
-        "_tool.other": "",
-        "_core": "",
-        "_core.plan": "",
-        "_core.deep": "from . import plan\n",
-        "_core.deep.plan": "from ..unused import x  # not loaded\n",
-        "_io": "",
-        "_io.files": "from .._core import errors\n",
-        "_core.errors": "",
-        "_core.wal": "",
-    }
-    found = needed(sources, frozenset({"", "_tool", "_core", "_core.deep", "_io"}), "_tool.cli")
-    assert set(sources) - set(found) == {"_tool.other", "_core.plan", "_core.wal"}
+    known = sources(
+        {
+            "": "",
+            "_tool": "",
+            "_tool.cli": "from .._core.deep import plan as p\nfrom . import work\nimport os\n",
+            "_tool.work": "def late():\n    from .._io.files import read\n",
+            "_tool.other": "",
+            "_core": "",
+            "_core.plan": "",
+            "_core.deep": "from . import plan\n",
+            "_core.deep.plan": "from ..unused import x  # not there\n",
+            "_io": "",
+            "_io.files": "from .._core import errors\n",
+            "_core.errors": "",
+            "_core.wal": "",
+        }
+    )
+    asked: list[str] = []
+
+    def find(name: str) -> Source | None:
+        asked.append(name)
+        return known.get(name)
+
+    assert set(known) - set(needed(find, "_tool.cli")) == {"_tool.other", "_core.plan", "_core.wal"}
+    # Asking for a name in a module would run the module.
+    assert not {"_io.files.read", "_core.unused.x"} & set(asked)
 
 
 def test_the_program_is_python() -> None:

@@ -29,9 +29,9 @@ CONFIGS = {
 
 
 def install(directory: Path, command: str = "backup") -> Path:
-    sources, packages = host_command.own_sources(ENTRIES[command].__name__)
+    root = ENTRIES[command].__name__.rsplit(".", 2)[0]
     library, program = directory / "lib", directory / f"school-{command}"
-    files = package_files(needed(sources, packages, f"_{command}.cli"), packages)
+    files = package_files(needed(lambda name: host_command.source(f"{root}.{name}".rstrip(".")), f"_{command}.cli"))
     changes = [File(str(library / path), text, 0o644) for path, text in files.items()]
     text = launcher(str(library), f"_{command}.cli", str(directory / f"{command}.json"))
     host_command.apply([*changes, File(str(program), text, 0o755)], str(library))
