@@ -93,12 +93,17 @@ def host_memory(facts: Facts) -> Iterator[Finding]:
             "host#hostmemoryhigh",
             ("memory-kills",),
         )
-    if events and grown(host["events"], events, "oom_kill"):
+    killed = grown(host["events"], events, "oom_kill") if events else 0
+    if killed:
+        # The kernel counts both: a process of a container that met its limit, and one that the host had no room for.
+        short = min(free, before["memory"]["MemAvailable"] / before["memory"]["MemTotal"]) < MEMORY_LOW
         yield Finding(
-            BROKEN,
-            "The kernel kills processes of this host for lack of memory, right now",
-            f"{grown(host['events'], events, 'oom_kill'):.0f} within {duration(facts.seconds['host'])}",
-            "journalctl --dmesg --since -10min | grep -i 'killed process'",
+            BROKEN if short else SLOW,
+            "The kernel kills processes for lack of memory, right now"
+            + (", as the host has none left" if short else "; most likely a container met its limit"),
+            f"{killed:.0f} within {duration(facts.seconds['host'])};"
+            f" {size(memory['MemAvailable'])} of {size(memory['MemTotal'])} of the host are available",
+            "journalctl --dmesg --since -10min | grep -iE 'oom-kill|killed process'",
             "host#hostoutofmemorykill",
         )
 

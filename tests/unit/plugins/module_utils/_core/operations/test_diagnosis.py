@@ -216,7 +216,7 @@ FAULTS: list[tuple[str, Break, str]] = [
         "The host is short of memory",
     ),
     ("host-memory", update("host", events={"pswpin": 5000, "oom_kill": 0}), "The host is short of memory"),
-    ("host-memory", update("host", events={"pswpin": 0, "oom_kill": 1}), "The kernel kills processes"),
+    ("host-memory", update("host", events={"pswpin": 0, "oom_kill": 1}), "most likely a container met its limit"),
     (
         "host-cpu",
         update("host", cpu={"user": 109.0, "system": 21.0, "idle": 1000.1, "iowait": 5.0}, load=[9.0, 5.0, 2.0]),
@@ -273,6 +273,18 @@ def test_a_fault_is_named_first(rule: str, fault: Break, said: str) -> None:
     assert found[0].evidence
     assert found[0].act
     assert "{stack}" not in found[0].act
+
+
+@pytest.mark.parametrize(
+    ("look", "severity"), [("", diagnosis.SLOW), ("before", diagnosis.BROKEN), ("after", diagnosis.BROKEN)]
+)
+def test_a_kill_is_the_hosts_where_the_host_was_short(look: str, severity: int) -> None:
+    looks = {"before": seen(), "after": seen()}
+    if look in looks:
+        looks[look]["host"]["memory"] = {"MemTotal": 4 * GB, "MemAvailable": 0.1 * GB}
+    looks["after"]["host"]["events"]["oom_kill"] = 1
+    found = diagnose(RULES, facts(looks["after"], looks["before"]))
+    assert [one.severity for one in found if one.what.startswith("The kernel kills")] == [severity]
 
 
 def test_every_rule_is_seen_to_fire() -> None:
