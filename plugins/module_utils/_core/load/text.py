@@ -47,8 +47,8 @@ def _load_test(judged: Judged) -> Iterator[str]:
     )
     for name, one in sorted(view.step["scenarios"].items()):
         yield (
-            f"  {name:14} {one['requests']:6d} requests, p50 {one['p50_seconds']:.3f} s, "
-            f"p95 {one['p95_seconds']:.3f} s, p99 {one['p99_seconds']:.3f} s, {one['errors']} errors"
+            f"  {name:14} {one['requests']:6d} requests, p50 {one['p50_seconds']:.4f} s, "
+            f"p95 {one['p95_seconds']:.4f} s, p99 {one['p99_seconds']:.4f} s, {one['errors']} errors"
         )
 
 
