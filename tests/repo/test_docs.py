@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from repo.conftest import tracked_files
+
 ROOT = Path(__file__).resolve().parents[2]
 OTHERS = ("build", "node_modules")
 DOCUMENTS = sorted(
@@ -141,3 +143,15 @@ def test_every_page_of_recovery_ends_in_commands_that_a_scenario_runs(path: Path
     assert path.read_text(encoding="utf-8").rstrip().endswith("```")
     tasks = [entry.read_text(encoding="utf-8") for entry in (ROOT / "extensions" / "molecule").rglob("*.yml")]
     assert any(re.search(rf"\bpage: {path.stem}\b(?!-)", text) for text in tasks), "no scenario does what it says"
+
+
+@pytest.mark.parametrize("folder", ["playbooks", "plugins", "roles"])
+def test_pages_that_the_code_names_exist(folder: str) -> None:
+    files = [path for path in tracked_files() if ROOT / folder in path.parents]
+    paths = [path for path in files if path.suffix in (".j2", ".py", ".yml")]
+    for path in paths:
+        for page, fragment in re.findall(r"\b(docs/[\w/.-]+\.md)(?:#([\w-]+))?", path.read_text(encoding="utf-8")):
+            target = ROOT / page
+            assert target.is_file(), f"{name(path)}: {page} does not exist"
+            known = {"", *anchors(target.read_text(encoding="utf-8"))}
+            assert fragment in known, f"{name(path)}: {page} has no heading {fragment}"

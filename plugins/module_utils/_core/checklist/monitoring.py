@@ -36,7 +36,7 @@ def _where_it_runs(judge: Judge) -> Judge:
     "Everything that should be measured answers",
     target="every target of Prometheus answered within two minutes, and each job has one",
     command=_QUERY + "'max_over_time(up[2m]) and up'",
-    fix="Look at /prometheus/classic/targets why; docs/runbooks/monitoring.md. " + SITE,
+    fix="Look at /prometheus/classic/targets why; docs/runbooks/prometheus.md#targetdown. " + SITE,
     needs="monitoring",
 )
 @_where_it_runs
