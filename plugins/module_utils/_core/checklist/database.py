@@ -176,7 +176,7 @@ def statement_statistics(facts: Facts) -> Outcome:
     "S60 S92",
     "database",
     "Damage on the disk is noticed when data is read",
-    target="data_checksums on (CIS PostgreSQL 6), and no page that failed them",
+    target="data_checksums on, and no page that failed them",
     command=_sql("SELECT datname, checksum_failures FROM pg_stat_database"),
     fix="Stop the database at a quiet time and type: pg_checksums --enable in its container",
     needs="database",
