@@ -81,7 +81,7 @@ check: setup ## show what `make site` would change
 verify: setup ## go through the checklist on the running stack; ONLY=S31,S107 for some rows
 	$(PLAYBOOK) playbooks/verify.yml $(if $(ONLY),-e verify_only=$(ONLY))
 
-verify-full: setup ## the same after all rehearsals and a load test; a real site: ARGS="-e verify_confirm=STACK"
+verify-full: setup-load ## the same after all rehearsals and a load test; a real site: ARGS="-e verify_confirm=STACK"
 	$(PLAYBOOK) playbooks/verify.yml -e verify_profile=full
 
 maintain: setup ## the reports of the day, the week and the month; ARGS="--tags daily" for one

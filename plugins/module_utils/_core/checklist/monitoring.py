@@ -104,7 +104,7 @@ def alerts_arrive(facts: Facts) -> Outcome:
             fix="See the page of Alertmanager, silences, and end what is not meant any more",
         )
     if problems or wanted["receivers"]:
-        return none_of(problems, "the heartbeat arrives, no notification failed")
+        return none_of(problems, "the heartbeat reaches Alertmanager, no notification failed")
     return warned("nobody is told: there is neither a mail server nor a webhook")
 
 

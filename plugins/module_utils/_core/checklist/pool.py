@@ -16,6 +16,9 @@ _CONSOLE = (
     'docker exec "$(docker ps -q -f name={stack}_pgbouncer)" '
     "psql --host=/run/pgbouncer --port=6432 --username=pgbouncer --dbname=pgbouncer --command="
 )
+#: Neither reads its files again, so the playbook sees nothing to do after a change in the running program.
+_RELOAD = f"{SITE}. What was only set at the console goes with: {_CONSOLE}RELOAD"
+_RESTART = f"{SITE}. What was only set in the running cache goes with: docker service update --force {{stack}}_redis"
 _LONGEST_WAIT = 1.0
 _FULL = 0.95
 _CACHE_USERS = ("default", "app", "monitoring", "backup")
@@ -29,7 +32,7 @@ _CACHE_APP_RULES = ("-@admin", "-@dangerous", "-flushall", "-flushdb", "-keys")
     "The pool of database connections has its planned size and mode",
     target="every setting of the plan, as SHOW CONFIG tells it",
     command=f"{_CONSOLE}'SHOW CONFIG'",
-    fix=SITE,
+    fix=_RELOAD,
     needs="pool",
 )
 def pool_settings(facts: Facts) -> Outcome:
@@ -73,9 +76,12 @@ def pool_state(facts: Facts) -> Outcome:
     own = databases.get(facts.expected["pgbouncer"]["database"])
     if own is None:
         problems.append(f"the pool does not know the database {facts.expected['pgbouncer']['database']}")
-    problems += [f"{name} is paused" for name, row in databases.items() if row.get("paused") == "1"]
-    problems += [f"{name} is disabled" for name, row in databases.items() if row.get("disabled") == "1"]
-    return none_of(problems, f"{len(lines)} pools, none waits", "\n".join(lines))
+    paused = [name for name, row in databases.items() if row.get("paused") == "1"]
+    disabled = [name for name, row in databases.items() if row.get("disabled") == "1"]
+    commands = [*(f"'RESUME {name}'" for name in paused), *(f"'ENABLE {name}'" for name in disabled)]
+    problems = [f"{name} is paused" for name in paused] + [f"{name} is disabled" for name in disabled] + problems
+    fix = _CONSOLE + " --command=".join(commands) if commands else ""
+    return none_of(problems, f"{len(lines)} pools, none waits", "\n".join(lines), fix=fix)
 
 
 @check(
@@ -85,7 +91,7 @@ def pool_state(facts: Facts) -> Outcome:
     "The cache has its planned memory, and makes room by the planned rule",
     target="the plan's maxmemory and maxmemory-policy, and everything is kept on the disk",
     command="INFO memory and INFO persistence: docs/operations.md, commands for Redis",
-    fix=SITE,
+    fix=_RESTART,
     needs="cache",
 )
 def cache_settings(facts: Facts) -> Outcome:
@@ -144,7 +150,7 @@ def _rules(users: Mapping[str, Sequence[str]]) -> Iterator[str]:
     "Nobody uses the cache without a password, and the application cannot empty it",
     target="no user without a password; KEYS, CONFIG and ACL refused to the application",
     command="docker exec -i CONTAINER redis-cli -s /run/redis/redis.sock, then PING without AUTH",
-    fix=SITE,
+    fix=_RESTART,
     needs="cache",
 )
 def cache_users(facts: Facts) -> Outcome:

@@ -132,6 +132,13 @@ def test_ids_are_unique_and_there_are_many() -> None:
     assert len(CHECKS) == len(BY_ID) > 60
 
 
+def test_a_halted_pool_is_set_going_by_its_console() -> None:
+    def halt(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+        seen["pool"]["DATABASES"][0].update(paused="1", disabled="1")
+
+    assert outcome("pool-state", halt).fix.endswith("--command='RESUME school' --command='ENABLE school'")
+
+
 def test_no_warning_hides_another() -> None:
     def several(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
         seen["logins"]["passwords"] = ["admin"]
