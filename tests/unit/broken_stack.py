@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 from unit.healthy_stack import BACKUP, DAY, GATE, LISTING, NOW, RULES_FILE
 
+OWNER = "ALTER TABLE public.students OWNER TO school_owner"
 NGINX = "/opt/school/nginx/conf/nginx.conf"
 
 Break = Callable[[dict[str, Any], dict[str, Any]], object]
@@ -83,6 +84,20 @@ def _lost(table: str, count: int) -> Break:
 def _given(grantee: str) -> Break:
     one = {"grantee": grantee, "privileges": "INSERT, SELECT", "count": 2, "first": "students", "tables": "students, a"}
     return _seen("database", given=[one])
+
+
+def _barred(role: str) -> Break:
+    fix = f"GRANT USAGE ON SCHEMA public TO {role}"
+    return _seen("database", barred=[{"role": role, "deed": "use the schema public", "fix": fix}])
+
+
+def _table(problem: str, fix: str, kind: str = "weak_tables") -> Break:
+    return _seen("database", **{kind: [{"name": "public.students", "problem": problem, "fix": fix}]})
+
+
+def _migration(log: str) -> Break:
+    one = {"name": "20260301_seats", "started_at": "2026-11-29 02:00:00+00", "log": log}
+    return _seen("database", migrations={"applied": 12, "failed": [one]})
 
 
 def _stranger(**values: Any) -> Break:
@@ -557,10 +572,38 @@ BROKEN: list[tuple[str, Break, str]] = [
         _override("school", "school_app", "statement_timeout=0"),
         "school_app in the database school has statement_timeout=0",
     ),
+    ("tables-safe", _table("is unlogged", "ALTER TABLE public.students SET LOGGED"), "public.students is unlogged"),
+    *(
+        ("tables-safe", _table(problem, "ALTER TABLE public.students"), f"public.students {problem}")
+        for problem in (
+            "is hardly ever cleaned: autovacuum_vacuum_threshold=1000000",
+            "has triggers that only a replica fires, a",
+            "has the rule a, which takes the place of every INSERT",
+            "shows the application no row and takes none",
+        )
+    ),
     (
         "tables-safe",
-        lambda seen, _e: seen["database"]["weak_tables"].append({"name": "public.a", "problem": "is unlogged"}),
-        "public.a is unlogged",
+        _table(
+            "has the constraint a, which was never proven",
+            "ALTER TABLE public.students VALIDATE CONSTRAINT a",
+            "unproven",
+        ),
+        "public.students has the constraint a",
+    ),
+    ("migrations", _migration(""), "20260301_seats, begun 2026-11-29 02:00:00+00, has failed"),
+    (
+        "indexes",
+        _seen("database", invalid_indexes=[{"name": "public.one", "fix": "REINDEX INDEX CONCURRENTLY public.one"}]),
+        "public.one is INVALID",
+    ),
+    ("database-roles", _role("school_app", login=False), "school_app may not log in"),
+    ("database-roles", _barred("school_app"), "school_app may not use the schema public"),
+    ("database-roles", _barred("school_monitoring"), "school_monitoring may not use the schema public"),
+    (
+        "database-roles",
+        _seen("database", strange_owners=[{"name": "public.students", "owner": "postgres", "fix": OWNER}]),
+        "public.students belongs to postgres, not to school_owner",
     ),
     ("pool-settings", _seen("pool", users=["school_app", "evil"]), "evil may use the pool"),
     ("cache-users", _seen("cache", "users", evil=["on", "nopass"]), "the user evil of users.acl is not the stack's"),
@@ -634,6 +677,7 @@ NOT_APPLICABLE: list[tuple[str, Break, str]] = [
     ("night-work", _seen("scaling", night={}, night_since=NOW - DAY), "the first night is to come"),
     ("clock", _seen("host", "clock", container="docker"), "a container"),
     ("swap", _seen("host", "clock", container="docker"), "a container"),
+    ("migrations", _seen("database", migrations=None), "no ledger of Prisma"),
     ("disk-kind", _seen("host", rotational=None), "does not say"),
     ("domain", _expect("edge", domain="school.test"), "a name for tests"),
     ("backup-dump", _seen("backups", dumps=[], since=NOW - 3600), "due within a day"),

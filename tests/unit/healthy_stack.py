@@ -168,6 +168,11 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
             "slots": [{"name": "standby", "active": True, "bytes": 0}],
             "languages": [],
             "weak_tables": [],
+            "unproven": [],
+            "invalid_indexes": [],
+            "strange_owners": [],
+            "migrations": {"applied": 12, "failed": []},
+            "barred": [],
             "lost": [],
             "given": [],
         },
@@ -220,7 +225,7 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
 
 def _role(name: str, **more: Any) -> dict[str, Any]:
     ordinary = {"superuser": False, "powerful": False, "without_password": False, "scram": True, "settings": None}
-    return {"name": name, **ordinary, "own_password": True, "connections": -1, "valid_until": "", **more}
+    return {"name": name, "login": True, **ordinary, "own_password": True, "connections": -1, "valid_until": "", **more}
 
 
 def _rule(line: int, kind: str, role: str, method: str) -> dict[str, Any]:
@@ -522,6 +527,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
         },
         "postgres": {
             "settings": plan["postgres"]["settings"],
+            "database": "school",
             "monitoring_role": "school_monitoring",
             "app_role": "school_app",
             "owner_role": "school_owner",

@@ -5,21 +5,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..index_sql import literal
 from ..units import MB
 from . import roles
-from .model import Check, Facts, Outcome, check, failed, none_of
+from .model import Check, Facts, Outcome, check, failed, none_of, skipped, warned
 from .services import SITE
 
 
 def _sql(query: str) -> str:
     """What a person types to ask the database."""
-    return f'docker exec "$(docker ps -q -f name={{stack}}_postgres)" psql -U postgres -c "{query}"'
+    return f'docker exec "$(docker ps -q -f name={{stack}}_postgres)" psql -U postgres -d {{database}} -c "{query}"'
+
+
+def _type(statements: Iterable[str], further: str = "") -> str:
+    """What mends it: these statements, and what there is to do beside them; nothing where there are none."""
+    distinct = list(dict.fromkeys(statements))
+    if not distinct:
+        return ""
+    shown = [f"{one};" for one in distinct[:_SHOWN_STATEMENTS]]
+    if len(distinct) > len(shown):
+        shown.append("and the others of the evidence")
+    client = 'docker exec -it "$(docker ps -q -f name={stack}_postgres)" psql -U postgres -d {database}'
+    return f"{client}, and there: {' '.join(shown)}{f' Then: {further}' if further else ''}"
 
 
 _RESET = (
     "Take back what was set by hand, then load the file again: make site ARGS='-e postgres_reset_alter_system=true'. "
     "A setting that waits for a restart: make site ARGS='-e postgres_allow_restart=true' at a quiet time"
 )
+_SHOWN_STATEMENTS = 8
 _ANY = -1
 """As a limit of connections."""
 _OLDEST_TRANSACTION = 1_000_000_000
@@ -56,6 +72,9 @@ _GROUPS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         ("shared_preload_libraries", "log_min_duration_statement"),
     ),
 )
+_CUT_OFF = "no log: the run that applied it was cut off"
+_OF_ROLES = f"{SITE}. For a role that is not the stack's: DROP ROLE name, or ALTER ROLE name NOLOGIN"
+_BUILD = f"{SITE}: it builds them without a lock; one of the wrong columns only with ARGS='-e app_indexes_replace=true'"
 _OF_A_RESTORE = ("restore_command", "recovery_", "primary_", "archive_cleanup_command")
 _GROUPED = frozenset(name for _id, _row, _title, names in _GROUPS for name in names)
 
@@ -115,17 +134,25 @@ SETTINGS = (
     "S72 S73 S74 S75 S76",
     "database",
     "Every index that the application needs is there, valid and of the right columns",
-    target="all essential indexes, by what they are and not by name",
+    target="all essential indexes, by what they are and not by name; no index at all that is INVALID",
     command=_sql("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"),
-    fix=f"{SITE}: it builds them without a lock; one of the wrong columns only with ARGS='-e app_indexes_replace=true'",
-    needs="indexes",
+    fix=_BUILD,
+    needs="indexes database",
 )
 def indexes(facts: Facts) -> Outcome:
     seen, wanted = facts.seen["indexes"], facts.expected["app"]["indexes"]
+    invalid = facts.seen["database"]["invalid_indexes"]
     lines = [f"{one['name'] or one['index']}: {one['action'] or 'ok'} {one['definition']}" for one in seen["indexes"]]
-    if not wanted:
-        return none_of(list(seen["findings"]), "the application names none (app_indexes)", "\n".join(lines))
-    return none_of(list(seen["findings"]), f"{len(lines)} of {len(wanted)} there and valid", "\n".join(lines))
+    lines += [f"{one['fix']};" for one in invalid]
+    problems = [
+        *seen["findings"],
+        *(f"{one['name']} is INVALID: no query uses it, and every change of a row pays for it" for one in invalid),
+    ]
+    fix = _type((one["fix"] for one in invalid), _BUILD if seen["findings"] else "")
+    measured = f"{len(seen['indexes'])} of {len(wanted)} there and valid"
+    return none_of(
+        problems, measured if wanted else "the application names none (app_indexes)", "\n".join(lines), fix=fix
+    )
 
 
 @check(
@@ -200,7 +227,7 @@ def checksums(facts: Facts) -> Outcome:
     "Nobody can log into the database with a default password, a weak method or too many rights",
     target="the stack's own roles, with SCRAM verifiers and no rights of their own; the superuser has no password",
     command=_sql("SELECT rolname, rolsuper, left(rolpassword, 14) FROM pg_authid WHERE rolcanlogin"),
-    fix=f"DROP ROLE name, or ALTER ROLE name NOLOGIN, for what is not the stack's. {SITE}",
+    fix=_OF_ROLES,
     needs="database",
 )
 def database_roles(facts: Facts) -> Outcome:
@@ -213,10 +240,14 @@ def database_roles(facts: Facts) -> Outcome:
     problems = [problem for role in found.values() for problem in roles.logins(role, own, wanted)]
     problems += [f"the role {name} is missing" for name in sorted(own - set(found))]
     problems += [*roles.memberships(seen, wanted), *roles.grants(seen, wanted), *roles.ways_out(seen, wanted)]
+    mended = roles.mended_by(seen, own, wanted)
     lines = [roles.shown(role) for role in found.values()]
     lines += [f"{one['member']} belongs to {one['granted']}" for one in seen["memberships"]]
     lines += [f"REVOKE ALL ON {one['tables']} FROM {one['grantee']};" for one in seen["given"]]
-    return none_of(problems, f"{len(found)} roles may log in", "\n".join(lines))
+    lines += [f"{statement};" for statement in mended.values()]
+    fix = _type(mended.values(), _OF_ROLES if problems else "")
+    logins = sum(role["login"] for role in found.values())
+    return none_of([*mended, *problems], f"{logins} roles may log in", "\n".join(lines), fix=fix)
 
 
 @check(
@@ -283,14 +314,55 @@ def database_overrides(facts: Facts) -> Outcome:
     "S60 S83",
     "database",
     "Every table survives a crash, is cleaned, and keeps its rules",
-    target="no unlogged table, none without autovacuum, no trigger or foreign key switched off",
-    command=_sql("SELECT relname, relpersistence, reloptions FROM pg_class WHERE relkind = 'r'"),
-    fix="ALTER TABLE name SET LOGGED; ALTER TABLE name RESET (autovacuum_enabled); ALTER TABLE name ENABLE TRIGGER ALL",
+    target="no unlogged table, none without autovacuum, no trigger or foreign key switched off, no rule instead of a "
+    "change, no row-level security without a policy, and each constraint proven",
+    command=_sql("SELECT relname, relpersistence, relrowsecurity, reloptions FROM pg_class WHERE relkind = 'r'"),
+    fix="The statements of the evidence",
     needs="database",
 )
 def tables_safe(facts: Facts) -> Outcome:
-    problems = [f"{one['name']} {one['problem']}" for one in facts.seen["database"]["weak_tables"]]
-    return none_of(problems, "none is weak", "\n".join(problems))
+    weak, unproven = facts.seen["database"]["weak_tables"], facts.seen["database"]["unproven"]
+    found = [*weak, *unproven]
+    problems = [f"{one['name']} {one['problem']}" for one in found]
+    evidence = "\n".join(f"{one['name']} {one['problem']}: {one['fix']};" for one in found)
+    fix = _type(one["fix"] for one in found)
+    # What holds for each new row is no hole any more, but nobody knows about the old ones.
+    if problems and not weak:
+        return warned("; ".join(problems[:6]), evidence, fix=fix)
+    return none_of(problems, "none is weak", evidence, fix=fix)
+
+
+@check(
+    "migrations",
+    "S42",
+    "database",
+    "No migration of the database has stopped half-way",
+    target="none in Prisma's ledger that was begun and neither ended nor was rolled back, but what is under way now",
+    command=_sql("SELECT migration_name, started_at, finished_at, rolled_back_at, logs FROM _prisma_migrations"),
+    fix="Read the log of the evidence",
+    needs="database",
+)
+def migrations(facts: Facts) -> Outcome:
+    seen = facts.seen["database"]["migrations"]
+    if seen is None:
+        return skipped("the application has no ledger of Prisma (_prisma_migrations)")
+    problems = [
+        f"the migration {one['name']}, begun {one['started_at']}, has failed, and none is applied until it is resolved"
+        for one in seen["failed"]
+    ]
+    evidence = "\n".join(f"{one['name']}: {one['log'].strip() or _CUT_OFF}" for one in seen["failed"])
+    return none_of(problems, f"{seen['applied']} applied, none failed", evidence, fix=_resolved(seen["failed"]))
+
+
+def _resolved(failed: Sequence[Mapping[str, str]]) -> str:
+    """How to go on after failed migrations, as ``prisma migrate resolve`` does."""
+    update = "UPDATE _prisma_migrations SET rolled_back_at = now() WHERE finished_at IS NULL AND rolled_back_at IS NULL"
+    rolled_back = [f"{update} AND migration_name = {literal(one['name'])}" for one in failed]
+    if not rolled_back:
+        return ""
+    undo = "Mend the cause (see the evidence) and take back by hand what the migration has done. "
+    applied = "If you would rather do its rest by hand: SET finished_at = now() instead of rolled_back_at"
+    return f"{undo}{_type(rolled_back, f'{SITE}; it is applied anew. {applied}')}"
 
 
 @check(

@@ -46,6 +46,11 @@ class Facts:
     def stack(self) -> str:
         return str(self.expected["stack"])
 
+    @property
+    def database(self) -> str:
+        """The application's, where this host is to have one."""
+        return str(self.expected.get("postgres", {}).get("database", ""))
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -67,8 +72,9 @@ class Check:
     """One item of the checklist.
 
     ``rows``: of docs/requirements.md. ``needs``: the gatherers whose facts it judges. ``command``: what a person
-    types to see the same, ``fix``: what mends it; ``{stack}`` in both is the stack's name. ``everywhere``: on each
-    host, not only on the first one. ``outside``: judged by the controller, as its clients see the host.
+    types to see the same, ``fix``: what mends it; ``{stack}`` and ``{database}`` in both are the
+    stack's names. ``everywhere``: on each host, not only on the first one. ``outside``: judged by the controller, as
+    its clients see the host.
     """
 
     id: str
@@ -241,7 +247,7 @@ def _result(one: Check, outcome: Outcome, facts: Facts, host: str, secrets: Sequ
         return redact(value, secrets)
 
     def typed(value: str) -> str:
-        return value.replace("{stack}", facts.stack)
+        return value.replace("{stack}", facts.stack).replace("{database}", facts.database)
 
     output = text(outcome.evidence)
     if len(output) > _LONGEST_EVIDENCE:

@@ -29,7 +29,7 @@ def logins(role: Mapping[str, Any], own: Collection[str], wanted: Mapping[str, A
         if not role["without_password"]:
             yield "the superuser postgres has a password; it needs none"
         return
-    if name not in own and name not in wanted["roles_extra"]:
+    if role["login"] and name not in own and name not in wanted["roles_extra"]:
         yield f"{name} may log in and is not the stack's"
     if role["superuser"] or role["powerful"]:
         yield f"{name} is {_rights(role)}"
@@ -42,6 +42,19 @@ def logins(role: Mapping[str, Any], own: Collection[str], wanted: Mapping[str, A
             f"the password of {name} ends on {role['valid_until']}; take it back: "
             f"ALTER ROLE {name} VALID UNTIL 'infinity'"
         )
+
+
+def mended_by(seen: Mapping[str, Any], own: Collection[str], wanted: Mapping[str, Any]) -> dict[str, str]:
+    """What the stack's own roles lack to do their work, and the statement that gives it back."""
+    closed = [role["name"] for role in seen["roles"] if role["name"] in own and not role["login"]]
+    said = {f"{name} may not log in (NOLOGIN)": f"ALTER ROLE {name} LOGIN" for name in closed}
+    for one in seen["barred"]:
+        if one["role"] in own:
+            said[f"{one['role']} may not {one['deed']}"] = one["fix"]
+    for one in seen["strange_owners"]:
+        owner = wanted["owner_role"]
+        said[f"{one['name']} belongs to {one['owner']}, not to {owner}, whose migrations cannot change it"] = one["fix"]
+    return said
 
 
 def memberships(seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:

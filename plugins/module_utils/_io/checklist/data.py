@@ -15,13 +15,14 @@ from ..._core.errors import FirstbellError
 from ..._core.scram import role_verifier
 from .. import docker_cli, engine_api, index_run, pg_settings, postgres, system
 from ..pg_members import report
+from . import schema
 
 _FACTS = """
 SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS recovering,
        current_setting('data_checksums') AS data_checksums, current_setting('ssl') AS ssl,
        current_setting('max_connections')::int AS max_connections,
        current_setting('superuser_reserved_connections')::int
-       + current_setting('reserved_connections')::int AS reserved,
+       + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved,
        (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
        (SELECT count(*)::int FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'
         AND state_change < now() - interval '5 minutes') AS idle_in_transaction,
@@ -33,14 +34,14 @@ SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS reco
         FROM pg_stat_database WHERE checksum_failures > 0) AS damaged_pages
 """
 _ROLES = """
-SELECT rolname AS name, rolsuper AS superuser, rolpassword IS NULL AS without_password,
+SELECT rolname AS name, rolcanlogin AS login, rolsuper AS superuser, rolpassword IS NULL AS without_password,
        rolcreaterole OR rolcreatedb OR rolreplication OR rolbypassrls AS powerful,
-       coalesce(rolpassword LIKE 'SCRAM-SHA-256$%', false) AS scram, rolpassword AS verifier,
+       coalesce(rolpassword LIKE 'SCRAM-SHA-256$%%', false) AS scram, rolpassword AS verifier,
        rolconnlimit AS connections,
        CASE WHEN isfinite(rolvaliduntil) THEN to_char(rolvaliduntil AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI UTC')
        ELSE '' END AS valid_until,
        (SELECT setconfig FROM pg_db_role_setting WHERE setrole = pg_authid.oid AND setdatabase = 0) AS settings
-FROM pg_authid WHERE rolcanlogin ORDER BY rolname
+FROM pg_authid WHERE rolcanlogin OR rolname = ANY(%(own)s::text[]) ORDER BY rolname
 """
 _HBA = """
 SELECT line_number AS line, type, array_to_string(database, ',') AS database, array_to_string(user_name, ',') AS role,
@@ -66,27 +67,24 @@ SELECT slot_name AS name, active,
 FROM pg_replication_slots WHERE NOT pg_is_in_recovery() ORDER BY 1
 """
 _LANGUAGES = "SELECT lanname AS name FROM pg_language WHERE NOT lanpltrusted AND lanname NOT IN ('internal', 'c')"
-_WEAK_TABLES = """
-WITH own AS (
-    SELECT c.*, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
-    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.relkind IN ('r', 'p', 'm') AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
-      AND n.nspname NOT LIKE 'pg\\_temp\\_%'
-)
-SELECT name, 'is unlogged: a crash empties it, and no backup has it' AS problem FROM own WHERE relpersistence = 'u'
-UNION ALL
-SELECT name, 'is never cleaned: autovacuum is off for it' FROM own
-WHERE EXISTS (SELECT FROM unnest(reloptions) o WHERE o ~* '^autovacuum_enabled=(f|off|no|0)')
-UNION ALL
-SELECT DISTINCT own.name, 'has triggers that are switched off, ' || t.tgname FROM own
-JOIN pg_trigger t ON t.tgrelid = own.oid WHERE t.tgenabled = 'D'
-ORDER BY 1, 2
-"""
 _EXTENSIONS = "SELECT extname AS name FROM pg_extension ORDER BY extname"
 _STATEMENTS = "SELECT count(*)::int AS statements FROM pg_stat_statements"
 _GRANTS = """
 SELECT has_schema_privilege(r.oid, 'public', 'CREATE') AS creates
 FROM pg_roles r WHERE rolname = %s
+"""
+#: What the stack's roles cannot do of what they are there for, and what gives it back.
+_BARRED = """
+SELECT rolname AS role, 'connect to the database ' || current_database() AS deed,
+       'GRANT CONNECT ON DATABASE ' || quote_ident(current_database()) || ' TO ' || quote_ident(rolname) AS fix
+FROM pg_roles WHERE rolname = ANY(%(own)s::text[]) AND NOT has_database_privilege(oid, current_database(), 'CONNECT')
+UNION ALL
+SELECT rolname, 'use the schema public', 'GRANT USAGE ON SCHEMA public TO ' || quote_ident(rolname)
+FROM pg_roles WHERE rolname IN (%(owner)s, %(app)s) AND NOT has_schema_privilege(oid, 'public', 'USAGE')
+UNION ALL
+SELECT rolname, 'make tables in the schema public', 'GRANT CREATE ON SCHEMA public TO ' || quote_ident(rolname)
+FROM pg_roles WHERE rolname = %(owner)s AND NOT has_schema_privilege(oid, 'public', 'CREATE')
+ORDER BY 1, 2
 """
 #: What the application lacks of what it needs to use the owner's tables and sequences.
 _LOST = """
@@ -171,6 +169,7 @@ def gather(stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]) 
         "app": expected["app_role"],
         "known": [expected["owner_role"], expected["app_role"], *expected["roles_extra"]],
         "revoked": list(expected["app_role_revoked"]),
+        "own": [expected["owner_role"], expected["app_role"], expected["monitoring_role"]],
     }
     with postgres.connect(login, application="firstbell verify") as session:
         try:
@@ -181,7 +180,7 @@ def gather(stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]) 
             statements = None
         return {
             **session.query(_FACTS)[0],
-            "roles": compare_passwords(session.query(_ROLES), stack, expected, secrets),
+            "roles": compare_passwords(session.query(_ROLES, grants), stack, expected, secrets),
             "hba": session.query(_HBA),
             "extensions": [row["name"] for row in session.query(_EXTENSIONS)],
             "statements": statements,
@@ -190,7 +189,8 @@ def gather(stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]) 
             "memberships": session.query(_MEMBERSHIPS),
             "slots": session.query(_SLOTS),
             "languages": [row["name"] for row in session.query(_LANGUAGES)],
-            "weak_tables": session.query(_WEAK_TABLES),
+            **schema.gather(session, expected),
+            "barred": session.query(_BARRED, grants),
             "lost": session.query(_LOST, grants),
             "given": session.query(_GIVEN, grants),
             "app_creates": bool(

@@ -21,6 +21,15 @@ from unit.broken_stack import BROKEN, NOT_APPLICABLE, Break, crashed, no_edge
 from unit.healthy_stack import NOW, healthy
 
 BY_ID = {one.id: one for one in CHECKS}
+TYPED = [
+    ("database-roles", "ALTER ROLE school_app LOGIN;"),
+    ("database-roles", "GRANT USAGE ON SCHEMA public TO school_app;"),
+    ("database-roles", "ALTER TABLE public.students OWNER TO school_owner;"),
+    ("indexes", "REINDEX INDEX CONCURRENTLY public.one;"),
+    ("tables-safe", "ALTER TABLE public.students SET LOGGED;"),
+    ("tables-safe", "ALTER TABLE public.students VALIDATE CONSTRAINT a;"),
+    ("migrations", "AND rolled_back_at IS NULL AND migration_name = '20260301_seats';"),
+]
 
 
 def outcome(name: str, breaking: Break | None = None) -> Outcome:
@@ -91,6 +100,42 @@ def test_the_check_that_is_made_anew_may_have_failed_before(name: str) -> None:
         seen["units"][unit] = {"Result": "exit-code"}
 
     assert outcome(name, failed_once).verdict == PASS
+
+
+@pytest.mark.parametrize(("name", "said"), TYPED)
+def test_what_is_broken_in_the_database_is_mended_by_a_statement(name: str, said: str) -> None:
+    typed = [outcome(name, breaking).fix for one, breaking, _said in BROKEN if one == name]
+    assert any(said in fix and "psql -U postgres -d {database}" in fix for fix in typed)
+    assert not any("DROP ROLE" in fix for fix in typed if "LOGIN;" in fix)
+
+
+def test_who_does_not_belong_there_is_told_beside_what_a_statement_mends() -> None:
+    def both(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+        seen["database"]["roles"][-1].update(login=False)
+        seen["database"]["languages"] = ["plpython3u"]
+
+    found = outcome("database-roles", both)
+    assert "school_app may not log in (NOLOGIN); the language plpython3u" in found.measured
+    assert "ALTER ROLE school_app LOGIN; Then: Run the playbook again" in found.fix
+
+
+def test_many_statements_are_all_in_the_evidence() -> None:
+    def many(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+        seen["database"]["weak_tables"] = [
+            {"name": f"public.t{number}", "problem": "is unlogged", "fix": f"ALTER TABLE public.t{number} SET LOGGED"}
+            for number in range(10)
+        ]
+
+    found = outcome("tables-safe", many)
+    assert found.fix.endswith("ALTER TABLE public.t7 SET LOGGED; and the others of the evidence")
+    assert "ALTER TABLE public.t9 SET LOGGED;" in found.evidence
+
+
+def test_a_constraint_that_was_never_proven_is_only_a_warning() -> None:
+    def never_proven(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+        seen["database"]["unproven"] = [{"name": "public.a", "problem": "has the constraint b", "fix": "ALTER TABLE"}]
+
+    assert outcome("tables-safe", never_proven).verdict == WARN
 
 
 def test_what_the_failover_drill_killed_did_not_crash() -> None:
