@@ -26,6 +26,8 @@ from .receiver import NAME as RECEIVER
 
 Facts = Mapping[str, Any]
 _HEALTHY_PATIENCE = 180.0
+#: More than the longest grace of a service, which the database has.
+_STOP_PATIENCE = 180.0
 _MEMORY_MB = 64
 _FILL_MB = 51  # of Python's own 9 and this, of 64: 95 % without what is only cache
 _DISK_MB = 32
@@ -63,9 +65,10 @@ class StoppedService(Injector):
         for name in self.beside:
             if name in facts:
                 host.scale(name, 0)
-        placed = time.time()
         host.scale(self.name, 0)
-        return placed
+        # PgBouncer goes on for those who are connected, up to 30 s: until then it is not down.
+        wait_until(lambda: not host.containers(self.name), _STOP_PATIENCE, f"{host.service(self.name)} has not stopped")
+        return time.time()
 
     def take_back(self, host: Host, facts: Facts) -> None:
         for name, replicas in facts.items():
