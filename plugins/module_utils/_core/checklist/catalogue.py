@@ -20,6 +20,7 @@ from . import (
     monitoring,
     pool,
     scaling,
+    schema,
     services,
     upkeep,
 )
@@ -53,6 +54,7 @@ _MODULES = (
     services,
     containers,
     database,
+    schema,
     pool,
     custody,
     documents,

@@ -1,41 +1,20 @@
 # Copyright (c) firstbell contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The database: its settings, indexes, roles and connections."""
+"""The database: its settings, roles and connections."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-
-from ..index_sql import literal
 from ..units import MB
 from . import roles
-from .model import Check, Facts, Outcome, check, failed, none_of, skipped, warned
+from .model import Check, Facts, Outcome, check, failed, none_of
+from .schema import sql, typed
 from .services import SITE
-
-
-def _sql(query: str) -> str:
-    """What a person types to ask the database."""
-    return f'docker exec "$(docker ps -q -f name={{stack}}_postgres)" psql -U postgres -d {{database}} -c "{query}"'
-
-
-def _type(statements: Iterable[str], further: str = "") -> str:
-    """What mends it: these statements, and what there is to do beside them; nothing where there are none."""
-    distinct = list(dict.fromkeys(statements))
-    if not distinct:
-        return ""
-    shown = [f"{one};" for one in distinct[:_SHOWN_STATEMENTS]]
-    if len(distinct) > len(shown):
-        shown.append("and the others of the evidence")
-    client = 'docker exec -it "$(docker ps -q -f name={stack}_postgres)" psql -U postgres -d {database}'
-    return f"{client}, and there: {' '.join(shown)}{f' Then: {further}' if further else ''}"
-
 
 _RESET = (
     "Take back what was set by hand, then load the file again: make site ARGS='-e postgres_reset_alter_system=true'. "
     "A setting that waits for a restart: make site ARGS='-e postgres_allow_restart=true' at a quiet time"
 )
-_SHOWN_STATEMENTS = 8
 _ANY = -1
 """As a limit of connections."""
 _OLDEST_TRANSACTION = 1_000_000_000
@@ -72,9 +51,7 @@ _GROUPS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         ("shared_preload_libraries", "log_min_duration_statement"),
     ),
 )
-_CUT_OFF = "no log: the run that applied it was cut off"
 _OF_ROLES = f"{SITE}. For a role that is not the stack's: DROP ROLE name, or ALTER ROLE name NOLOGIN"
-_BUILD = f"{SITE}: it builds them without a lock; one of the wrong columns only with ARGS='-e app_indexes_replace=true'"
 _OF_A_RESTORE = ("restore_command", "recovery_", "primary_", "archive_cleanup_command")
 _GROUPED = frozenset(name for _id, _row, _title, names in _GROUPS for name in names)
 
@@ -117,7 +94,7 @@ def _settings_check(name: str, row: str, title: str, settings: tuple[str, ...] |
         "database",
         title,
         target="the plan's values, in force",
-        command=_sql(f"SELECT name, setting, unit, source, pending_restart FROM pg_settings {query}"),  # noqa: S608
+        command=sql(f"SELECT name, setting, unit, source, pending_restart FROM pg_settings {query}"),  # noqa: S608
         fix=_RESET,
         needs="settings",
     )(lambda facts: _judge_settings(facts, names))
@@ -130,38 +107,12 @@ SETTINGS = (
 
 
 @check(
-    "indexes",
-    "S72 S73 S74 S75 S76",
-    "database",
-    "Every index that the application needs is there, valid and of the right columns",
-    target="all essential indexes, by what they are and not by name; no index at all that is INVALID",
-    command=_sql("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"),
-    fix=_BUILD,
-    needs="indexes database",
-)
-def indexes(facts: Facts) -> Outcome:
-    seen, wanted = facts.seen["indexes"], facts.expected["app"]["indexes"]
-    invalid = facts.seen["database"]["invalid_indexes"]
-    lines = [f"{one['name'] or one['index']}: {one['action'] or 'ok'} {one['definition']}" for one in seen["indexes"]]
-    lines += [f"{one['fix']};" for one in invalid]
-    problems = [
-        *seen["findings"],
-        *(f"{one['name']} is INVALID: no query uses it, and every change of a row pays for it" for one in invalid),
-    ]
-    fix = _type((one["fix"] for one in invalid), _BUILD if seen["findings"] else "")
-    measured = f"{len(seen['indexes'])} of {len(wanted)} there and valid"
-    return none_of(
-        problems, measured if wanted else "the application names none (app_indexes)", "\n".join(lines), fix=fix
-    )
-
-
-@check(
     "database-answers",
     "S42",
     "database",
     "The database takes writes and is far from any limit of its own",
     target="no recovery, no transaction open for 5 minutes, transaction ids far from their end",
-    command=_sql("SELECT pg_is_in_recovery(), max(age(datfrozenxid)) FROM pg_database"),
+    command=sql("SELECT pg_is_in_recovery(), max(age(datfrozenxid)) FROM pg_database"),
     fix="Look at pg_stat_activity for what holds a transaction open: docs/operations.md, commands for the database",
     needs="database",
 )
@@ -187,7 +138,7 @@ def database_answers(facts: Facts) -> Outcome:
     "database",
     "Slow queries can be found",
     target="pg_stat_statements is loaded, and counts",
-    command=_sql("SELECT count(*) FROM pg_stat_statements"),
+    command=sql("SELECT count(*) FROM pg_stat_statements"),
     fix=SITE,
     needs="database",
 )
@@ -204,7 +155,7 @@ def statement_statistics(facts: Facts) -> Outcome:
     "database",
     "Damage on the disk is noticed when data is read",
     target="data_checksums on, and no page that failed them",
-    command=_sql("SELECT datname, checksum_failures FROM pg_stat_database"),
+    command=sql("SELECT datname, checksum_failures FROM pg_stat_database"),
     fix="Stop the database at a quiet time and type: pg_checksums --enable in its container",
     needs="database",
 )
@@ -226,7 +177,7 @@ def checksums(facts: Facts) -> Outcome:
     "database",
     "Nobody can log into the database with a default password, a weak method or too many rights",
     target="the stack's own roles, with SCRAM verifiers and no rights of their own; the superuser has no password",
-    command=_sql("SELECT rolname, rolsuper, left(rolpassword, 14) FROM pg_authid WHERE rolcanlogin"),
+    command=sql("SELECT rolname, rolsuper, left(rolpassword, 14) FROM pg_authid WHERE rolcanlogin"),
     fix=_OF_ROLES,
     needs="database",
 )
@@ -245,7 +196,7 @@ def database_roles(facts: Facts) -> Outcome:
     lines += [f"{one['member']} belongs to {one['granted']}" for one in seen["memberships"]]
     lines += [f"REVOKE ALL ON {one['tables']} FROM {one['grantee']};" for one in seen["given"]]
     lines += [f"{statement};" for statement in mended.values()]
-    fix = _type(mended.values(), _OF_ROLES if problems else "")
+    fix = typed(mended.values(), _OF_ROLES if problems else "")
     logins = sum(role["login"] for role in found.values())
     return none_of([*mended, *problems], f"{logins} roles may log in", "\n".join(lines), fix=fix)
 
@@ -256,7 +207,7 @@ def database_roles(facts: Facts) -> Outcome:
     "database",
     "A statement of the application that hangs is ended",
     target="the role's statement_timeout and lock_timeout as configured",
-    command=_sql("SELECT rolname, rolconfig FROM pg_roles WHERE rolconfig IS NOT NULL"),
+    command=sql("SELECT rolname, rolconfig FROM pg_roles WHERE rolconfig IS NOT NULL"),
     fix=SITE,
     needs="database",
 )
@@ -278,7 +229,7 @@ def app_timeouts(facts: Facts) -> Outcome:
     "database",
     "Nothing that was set by hand for the server, a role or a database stands above the plan",
     target="only what the playbook sets for the application's role and the monitoring's; nothing by ALTER SYSTEM",
-    command="; ".join((_sql("TABLE pg_db_role_setting"), "cat /opt/{stack}/data/postgres/*/data/postgresql.auto.conf")),
+    command="; ".join((sql("TABLE pg_db_role_setting"), "cat /opt/{stack}/data/postgres/*/data/postgresql.auto.conf")),
     fix="ALTER ROLE name RESET setting, "
     "ALTER ROLE name IN DATABASE name RESET setting, or ALTER DATABASE name RESET setting",
     needs="database",
@@ -310,69 +261,13 @@ def database_overrides(facts: Facts) -> Outcome:
 
 
 @check(
-    "tables-safe",
-    "S60 S83",
-    "database",
-    "Every table survives a crash, is cleaned, and keeps its rules",
-    target="no unlogged table, none without autovacuum, no trigger or foreign key switched off, no rule instead of a "
-    "change, no row-level security without a policy, and each constraint proven",
-    command=_sql("SELECT relname, relpersistence, relrowsecurity, reloptions FROM pg_class WHERE relkind = 'r'"),
-    fix="The statements of the evidence",
-    needs="database",
-)
-def tables_safe(facts: Facts) -> Outcome:
-    weak, unproven = facts.seen["database"]["weak_tables"], facts.seen["database"]["unproven"]
-    found = [*weak, *unproven]
-    problems = [f"{one['name']} {one['problem']}" for one in found]
-    evidence = "\n".join(f"{one['name']} {one['problem']}: {one['fix']};" for one in found)
-    fix = _type(one["fix"] for one in found)
-    # What holds for each new row is no hole any more, but nobody knows about the old ones.
-    if problems and not weak:
-        return warned("; ".join(problems[:6]), evidence, fix=fix)
-    return none_of(problems, "none is weak", evidence, fix=fix)
-
-
-@check(
-    "migrations",
-    "S42",
-    "database",
-    "No migration of the database has stopped half-way",
-    target="none in Prisma's ledger that was begun and neither ended nor was rolled back, but what is under way now",
-    command=_sql("SELECT migration_name, started_at, finished_at, rolled_back_at, logs FROM _prisma_migrations"),
-    fix="Read the log of the evidence",
-    needs="database",
-)
-def migrations(facts: Facts) -> Outcome:
-    seen = facts.seen["database"]["migrations"]
-    if seen is None:
-        return skipped("the application has no ledger of Prisma (_prisma_migrations)")
-    problems = [
-        f"the migration {one['name']}, begun {one['started_at']}, has failed, and none is applied until it is resolved"
-        for one in seen["failed"]
-    ]
-    evidence = "\n".join(f"{one['name']}: {one['log'].strip() or _CUT_OFF}" for one in seen["failed"])
-    return none_of(problems, f"{seen['applied']} applied, none failed", evidence, fix=_resolved(seen["failed"]))
-
-
-def _resolved(failed: Sequence[Mapping[str, str]]) -> str:
-    """How to go on after failed migrations, as ``prisma migrate resolve`` does."""
-    update = "UPDATE _prisma_migrations SET rolled_back_at = now() WHERE finished_at IS NULL AND rolled_back_at IS NULL"
-    rolled_back = [f"{update} AND migration_name = {literal(one['name'])}" for one in failed]
-    if not rolled_back:
-        return ""
-    undo = "Mend the cause (see the evidence) and take back by hand what the migration has done. "
-    applied = "If you would rather do its rest by hand: SET finished_at = now() instead of rolled_back_at"
-    return f"{undo}{_type(rolled_back, f'{SITE}; it is applied anew. {applied}')}"
-
-
-@check(
     "database-encryption",
     "S55",
     "database",
     "Connections to the database are encrypted, and who connects has to prove it",
     target="TLS on, by valid certificates of the stack's own authority; over the network only hostssl with "
     "scram-sha-256; nobody is trusted; no connection in clear",
-    command=_sql("SELECT line_number, type, database, user_name, auth_method, error FROM pg_hba_file_rules"),
+    command=sql("SELECT line_number, type, database, user_name, auth_method, error FROM pg_hba_file_rules"),
     fix=SITE,
     needs="database certificates",
 )
@@ -404,7 +299,7 @@ def database_encryption(facts: Facts) -> Outcome:
     "database",
     "The connections that can be opened fit those that the database has",
     target="pool and reserve below max_connections, more than a tenth of them free now, and no limit but the planned",
-    command=_sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"),
+    command=sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"),
     fix="Look what holds them: docs/operations.md, when something is wrong, pool exhausted",
     needs="database",
 )

@@ -1,0 +1,115 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the application has made in the database: its indexes, tables and migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..index_sql import literal
+from .model import Facts, Outcome, check, none_of, skipped, warned
+from .services import SITE
+
+_SHOWN_STATEMENTS = 8
+_CUT_OFF = "no log: the run that applied it was cut off"
+_BUILD = f"{SITE}: it builds them without a lock; one of the wrong columns only with ARGS='-e app_indexes_replace=true'"
+
+
+def sql(query: str) -> str:
+    """What a person types to ask the database."""
+    return f'docker exec "$(docker ps -q -f name={{stack}}_postgres)" psql -U postgres -d {{database}} -c "{query}"'
+
+
+def typed(statements: Iterable[str], further: str = "") -> str:
+    """What mends it: these statements, and what there is to do beside them; nothing where there are none."""
+    distinct = list(dict.fromkeys(statements))
+    if not distinct:
+        return ""
+    shown = [f"{one};" for one in distinct[:_SHOWN_STATEMENTS]]
+    if len(distinct) > len(shown):
+        shown.append("and the others of the evidence")
+    client = 'docker exec -it "$(docker ps -q -f name={stack}_postgres)" psql -U postgres -d {database}'
+    return f"{client}, and there: {' '.join(shown)}{f' Then: {further}' if further else ''}"
+
+
+@check(
+    "indexes",
+    "S72 S73 S74 S75 S76",
+    "database",
+    "Every index that the application needs is there, valid and of the right columns",
+    target="all essential indexes, by what they are and not by name; no index at all that is INVALID",
+    command=sql("SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'"),
+    fix=_BUILD,
+    needs="indexes database",
+)
+def indexes(facts: Facts) -> Outcome:
+    seen, wanted = facts.seen["indexes"], facts.expected["app"]["indexes"]
+    invalid = facts.seen["database"]["invalid_indexes"]
+    lines = [f"{one['name'] or one['index']}: {one['action'] or 'ok'} {one['definition']}" for one in seen["indexes"]]
+    lines += [f"{one['fix']};" for one in invalid]
+    problems = [
+        *seen["findings"],
+        *(f"{one['name']} is INVALID: no query uses it, and every change of a row pays for it" for one in invalid),
+    ]
+    fix = typed((one["fix"] for one in invalid), _BUILD if seen["findings"] else "")
+    measured = f"{len(seen['indexes'])} of {len(wanted)} there and valid"
+    return none_of(
+        problems, measured if wanted else "the application names none (app_indexes)", "\n".join(lines), fix=fix
+    )
+
+
+@check(
+    "tables-safe",
+    "S60 S83",
+    "database",
+    "Every table survives a crash, is cleaned, and keeps its rules",
+    target="no unlogged table, none without autovacuum, no trigger or foreign key switched off, no rule instead of a "
+    "change, no row-level security without a policy, and each constraint proven",
+    command=sql("SELECT relname, relpersistence, relrowsecurity, reloptions FROM pg_class WHERE relkind = 'r'"),
+    fix="The statements of the evidence",
+    needs="database",
+)
+def tables_safe(facts: Facts) -> Outcome:
+    weak, unproven = facts.seen["database"]["weak_tables"], facts.seen["database"]["unproven"]
+    found = [*weak, *unproven]
+    problems = [f"{one['name']} {one['problem']}" for one in found]
+    evidence = "\n".join(f"{one['name']} {one['problem']}: {one['fix']};" for one in found)
+    fix = typed(one["fix"] for one in found)
+    # What holds for each new row is no hole any more, but nobody knows about the old ones.
+    if problems and not weak:
+        return warned("; ".join(problems[:6]), evidence, fix=fix)
+    return none_of(problems, "none is weak", evidence, fix=fix)
+
+
+@check(
+    "migrations",
+    "S42",
+    "database",
+    "No migration of the database has stopped half-way",
+    target="none in Prisma's ledger that was begun and neither ended nor was rolled back, but what is under way now",
+    command=sql("SELECT migration_name, started_at, finished_at, rolled_back_at, logs FROM _prisma_migrations"),
+    fix="Read the log of the evidence",
+    needs="database",
+)
+def migrations(facts: Facts) -> Outcome:
+    seen = facts.seen["database"]["migrations"]
+    if seen is None:
+        return skipped("the application has no ledger of Prisma (_prisma_migrations)")
+    problems = [
+        f"the migration {one['name']}, begun {one['started_at']}, has failed, and none is applied until it is resolved"
+        for one in seen["failed"]
+    ]
+    evidence = "\n".join(f"{one['name']}: {one['log'].strip() or _CUT_OFF}" for one in seen["failed"])
+    return none_of(problems, f"{seen['applied']} applied, none failed", evidence, fix=_resolved(seen["failed"]))
+
+
+def _resolved(failed: Sequence[Mapping[str, str]]) -> str:
+    """How to go on after failed migrations, as ``prisma migrate resolve`` does."""
+    update = "UPDATE _prisma_migrations SET rolled_back_at = now() WHERE finished_at IS NULL AND rolled_back_at IS NULL"
+    rolled_back = [f"{update} AND migration_name = {literal(one['name'])}" for one in failed]
+    if not rolled_back:
+        return ""
+    undo = "Mend the cause (see the evidence) and take back by hand what the migration has done. "
+    applied = "If you would rather do its rest by hand: SET finished_at = now() instead of rolled_back_at"
+    return f"{undo}{typed(rolled_back, f'{SITE}; it is applied anew. {applied}')}"
