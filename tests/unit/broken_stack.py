@@ -22,6 +22,10 @@ def _service(name: str, **values: Any) -> Break:
     return lambda seen, _expected: seen["engine"]["services"][name].update(values)
 
 
+def _node(number: int, **values: str) -> Break:
+    return lambda seen, _expected: seen["engine"]["nodes"][number].update(values)
+
+
 def _further(replicas: int, running: int) -> Break:
     def add(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
         services = seen["engine"]["services"]
@@ -100,10 +104,10 @@ def _migration(log: str) -> Break:
     return _seen("database", migrations={"applied": 12, "failed": [one]})
 
 
-def _stranger(**values: Any) -> Break:
+def _stranger(where: str = "containers", **values: Any) -> Break:
     def add(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
         one = seen["engine"]["containers"][0]
-        seen["engine"]["containers"].append({**one, "name": "stranger", "service": "", **values})
+        seen["engine"][where].append({**one, "name": "stranger", "service": "", **values})
 
     return add
 
@@ -187,8 +191,23 @@ BROKEN: list[tuple[str, Break, str]] = [
         "redis is scaled to 2 tasks",
     ),
     ("services-healthy", _further(2, 2), "exporter is scaled to 2 tasks"),
-    ("services-healthy", _seen("engine", nodes={"bell1": "pause"}), "node update --availability active bell1"),
+    ("services-healthy", _node(0, availability="pause"), "node update --availability active bell1"),
+    ("services-healthy", _node(1, state="down"), "the host bell2 is down for the swarm: systemctl start docker"),
+    ("services-healthy", _both(_node(1, state="down"), _expect("swarm", roles={})), "the host bell2 is down"),
+    ("services-healthy", _node(1, name="evil"), "the host evil is in the swarm and not in the inventory"),
+    (
+        "services-healthy",
+        _node(1, role="manager"),
+        "not a worker: docker node demote n2",
+    ),
+    ("services-healthy", _node(1, name="bell1", state="down"), "old entry, which is down: docker node rm --force n2"),
+    ("services-healthy", _service("redis", update="rollback_completed"), "redis was rolled back to what it was before"),
+    ("services-healthy", _service("redis", update="rollback_paused"), "the update of redis is rollback_paused"),
     ("services-healthy", _seen("engine", autolock=True), "docker swarm update --autolock=false"),
+    ("balancer", _seen("balancer", 0, administration=1), "app/replica-1 was taken out by hand (maint)"),
+    ("balancer", _seen("balancer", 1, administration=33), "app/replica-2 was taken out by hand (maint)"),
+    ("balancer", _seen("balancer", 0, administration=8), "app/replica-1 was drained by hand"),
+    ("balancer", _seen("balancer", 0, weight=0), "app/replica-1 has weight 0, not 1"),
     ("replicas", _both(_values("app", replicas=2), _expect("autoscaler", enabled=False)), "2 replicas, and 1 are"),
     ("replicas", _values("app", replicas=0), "there is no replica"),
     ("replicas", _values("app", replicas=99), "more than the"),
@@ -227,6 +246,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("limits", _container(memory=0), "app may use"),
     ("limits", _container(cpus=5_000_000_000), "app may use 5 CPU"),
     ("limits", _container(pids=0), "0 processes, not"),
+    (
+        "limits",
+        _container(cpuset=["0"]),
+        "school_app.1.abc is held to the CPUs or memory nodes 0: docker service update --force school_app",
+    ),
     ("reservations", _values("app", reservations={"cpus": 0, "memory": 0}), "app has 0 CPU, 0B set aside"),
     ("reservations", _gone("engine", "services", "postgres"), "no service postgres"),
     ("health-timing", _values("app", health=None), "app has no health check"),
@@ -254,6 +278,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("networks", _values("postgres", networks=[{"name": "school_edge"}]), "postgres is also in the network edge"),
     ("networks", _values("postgres", networks=[]), "postgres is not in the network database"),
     ("networks", _values("pgbouncer", publish=[{"published": 5432}]), "pgbouncer publishes 5432"),
+    (
+        "networks",
+        _container(networks=["school_edge", "school_data", "bridge"]),
+        "unlike its service: docker network disconnect bridge school_app.1.abc",
+    ),
     ("users", _container(user="root"), "app runs as root"),
     ("users", _container(process={"Uid": "0 0 0 0"}), "app runs as"),
     ("read-only-root", _container(read_only=False), "app can write to its root"),
@@ -261,13 +290,27 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("capabilities", _container(cap_drop=[]), "app has capabilities"),
     ("capabilities", _container(process={"CapEff": "00000000a80425fb", "NoNewPrivs": "1"}), "app has capabilities"),
     ("capabilities", _container(process={"CapEff": "0", "NoNewPrivs": "0"}), "app could gain privileges"),
+    ("capabilities", _container(security=["seccomp=unconfined"]), "app may make every system call"),
+    ("capabilities", _container(process={"CapEff": "0", "NoNewPrivs": "1", "Seccomp": "0"}), "every system call"),
+    ("capabilities", _container(apparmor="unconfined"), "app runs without AppArmor"),
+    ("capabilities", _container(security=["apparmor:unconfined"]), "app runs without AppArmor"),
+    ("capabilities", _seen("engine", "info", SecurityOptions=["name=apparmor"]), "cannot filter system calls"),
+    (
+        "capabilities",
+        _seen("engine", "info", SecurityOptions=["name=seccomp,profile=unconfined"]),
+        "the engine filters no system calls",
+    ),
+    ("isolation", _stranger("stopped", privileged=True), "stranger is privileged"),
     ("isolation", _stranger(privileged=True), "stranger is privileged"),
     ("isolation", _stranger(mounts=["/var/run/docker.sock"]), "holds the engine's socket"),
     ("isolation", _stranger(mounts=["/"]), "stranger holds the host's /"),
     ("isolation", _container(shares=["NetworkMode"]), "shares network with the host"),
     ("foreign-containers", _stranger(), "not of the stack: stranger"),
+    ("foreign-containers", _stranger("stopped", restart="always"), "stranger (stopped, restart=always)"),
     ("foreign-containers", _stranger(name="school_debug"), "not of the stack: school_debug"),
     ("crashes", _container(oom_killed=True), "app was killed for its memory"),
+    ("crashes", _container(kills=1, started=NOW - 600), "killed processes of school_app.1.abc for its memory (1)"),
+    ("crashes", _container(kills=1), "for its memory (1), some time since it was started 24 h ago"),
     (
         "crashes",
         _service("app", failed=[{"error": "exit 1", "at": "2026-11-23T02:10:00.1Z"}] * 3),
@@ -672,6 +715,7 @@ BROKEN: list[tuple[str, Break, str]] = [
 
 NOT_APPLICABLE: list[tuple[str, Break, str]] = [
     ("autoscaler-decides", _expect("autoscaler", enabled=False), "firstbell_autoscaling is false"),
+    ("balancer", _seen(balancer=[]), "no HAProxy of the stack runs on this host"),
     ("autoscaler-calendar", _expect("autoscaler", enabled=False), "firstbell_autoscaling is false"),
     ("night-work", _expect("night_work", enabled=False), "night_work_enabled is false"),
     ("night-work", _seen("scaling", night={}, night_since=NOW - DAY), "the first night is to come"),

@@ -92,22 +92,38 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
                 "pids": limits["pids"],
                 "paused": False,
                 "health": "healthy",
+                "cpuset": [],
+                "security": [],
+                "apparmor": "docker-default",
+                "restart": "no",
+                "started": NOW - DAY,
                 "oom_killed": False,
+                "kills": 0,
                 "mounts": ["/opt/school/run"],
                 "log_driver": "json-file",
                 "log_options": {"max-size": "10m", "max-file": "3"},
                 "log_bytes": 1000,
                 "uids": ["1001"],
                 "networks": [f"school_{network}" for network in NETWORKS[name]],
-                "process": {"NoNewPrivs": "1", "CapEff": "0000000000000000", "Uid": "1001\t1001\t1001\t1001"},
+                "process": {
+                    "NoNewPrivs": "1",
+                    "CapEff": "0000000000000000",
+                    "Seccomp": "2",
+                    "Uid": "1001\t1001\t1001\t1001",
+                },
             }
         )
     text = engine_config.render(DAEMON)
     found = {"file": text, "file_time": 1.0, "active": True, "start_time": 2.0, "reloaded": None, "reload_time": 0.0}
     return {
-        "info": {"ServerVersion": "26.1.5", "LoggingDriver": "json-file"},
+        "info": {
+            "ServerVersion": "26.1.5",
+            "LoggingDriver": "json-file",
+            "SecurityOptions": ["name=apparmor", "name=seccomp,profile=builtin", "name=no-new-privileges"],
+        },
         "services": services,
         "containers": containers,
+        "stopped": [],
         "networks": {
             "school_edge": {"internal": False, "driver": "overlay"},
             "school_data": {"internal": True, "driver": "overlay"},
@@ -118,10 +134,21 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
             for name in SERVICES
         },
         "daemon": {"found": found},
-        "nodes": {"bell1": "active"},
+        "nodes": [
+            {"id": "n1", "name": "bell1", "availability": "active", "role": "manager", "state": "ready"},
+            {"id": "n2", "name": "bell2", "availability": "active", "role": "worker", "state": "ready"},
+        ],
         "autolock": False,
         "secrets": [{"name": "school_app_env_1", "created": "2026-10-01T00:00:00.1Z"}],
     }
+
+
+def _balancer() -> list[dict[str, Any]]:
+    """One replica, a slot that waits for another, and who is asked when nobody is fit."""
+    states = {"app/replica-1": 0, "app/replica-2": 32, "app/any": 0}
+    return [
+        {"server": name, "administration": state, "weight": 1, "planned_weight": 1} for name, state in states.items()
+    ]
 
 
 def _setting(value: object) -> dict[str, Any]:
@@ -456,6 +483,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
     plan: dict[str, Any] = sizing("small", "4GB", 2).as_dict()
     seen = {
         "engine": _engine(plan),
+        "balancer": _balancer(),
         "released": "firstbell/app:0123456789ab",
         **_data(plan),
         "monitoring": _monitoring(),
@@ -539,6 +567,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
             "connections": {"school_owner": -1, "school_app": -1, "school_monitoring": 3},
         },
         "redis": {"settings": plan["redis"]["settings"]},
+        "swarm": {"roles": {"bell1": "manager", "bell2": "worker"}},
     }
     return seen, expected
 

@@ -12,13 +12,18 @@ from typing import Any
 
 from ..service_options import NANO
 from ..units import format_size, parse_duration
-from .model import Facts, Outcome, check, failed, none_of
+from .model import Facts, Outcome, check, failed, none_of, skipped
 from .written import configurations, differing
 
 INSPECT = "docker inspect $(docker ps --quiet)"
 SITE = "Run the playbook again: make site (firstbell.stack.site)"
 #: What ends a unit whose service starts anew when something else that it reads has changed.
 _DIGEST = re.compile(r"\n+# [0-9a-f]{64}\n*\Z")
+#: Bits of srv_admin_state in HAProxy's "show servers state" (management guide, 9.3): set by a command.
+_MAINTENANCE, _DRAINED = 0x01, 0x08
+#: The engine's own for published ports.
+_INGRESS = "ingress"
+_NEW_TOKENS = "docker swarm join-token --rotate worker; docker swarm join-token --rotate manager"
 _NEEDED = ("postgres", "pgbouncer", "redis", "app", "nginx", "haproxy")
 
 
@@ -61,6 +66,7 @@ def services_healthy(facts: Facts) -> Outcome:
     problems = [f"there is no service {name}" for name in _wanted_services(facts) if name not in services]
     for name, service in sorted(services.items()):
         problems += _of_tasks(name, service)
+        problems += _of_update(facts.stack, name, service)
     for one in facts.seen["engine"]["containers"]:
         if one["service"] in services and one["paused"]:
             problems.append(f"{one['name']} is paused: docker unpause {one['name']}")
@@ -68,11 +74,7 @@ def services_healthy(facts: Facts) -> Outcome:
             problems.append(
                 f"{one['name']} is {one['health'] if one['health'] != 'none' else 'without a health check'}"
             )
-    problems += [
-        f"the host {name} takes no new tasks ({how}): docker node update --availability active {name}"
-        for name, how in sorted(facts.seen["engine"]["nodes"].items())
-        if how != "active"
-    ]
+    problems += _of_nodes(facts)
     if facts.seen["engine"]["autolock"]:
         problems.append(
             "the swarm is locked after a reboot until somebody types its key: docker swarm update --autolock=false"
@@ -85,7 +87,7 @@ def services_healthy(facts: Facts) -> Outcome:
 
 
 def _of_tasks(name: str, service: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the number of its tasks, and with its last update. Only the application has several tasks."""
+    """What is wrong with the number of its tasks. Only the application has several."""
     wanted, problems = service["values"]["replicas"], []
     if wanted == 0:
         problems.append(f"{name} is scaled to no task at all")
@@ -93,8 +95,39 @@ def _of_tasks(name: str, service: Mapping[str, Any]) -> list[str]:
         problems.append(f"{name} is scaled to {wanted} tasks, and there may only be one")
     elif service["running"] < (wanted or 1):
         problems.append(f"{name} runs {service['running']} of {wanted or 1} tasks")
+    return problems
+
+
+def _of_update(stack: str, name: str, service: Mapping[str, Any]) -> list[str]:
+    """What is wrong with its last update. That of the application may be a release that failed."""
     if service["update"] in ("paused", "rollback_paused"):
-        problems.append(f"the update of {name} is {service['update']}")
+        return [f"the update of {name} is {service['update']}"]
+    if service["update"] == "rollback_completed" and name != "app":
+        mend = f"make site, and where that finds nothing to change: docker service update --force {stack}_{name}"
+        return [f"{name} was rolled back to what it was before: {mend}"]
+    return []
+
+
+def _of_nodes(facts: Facts) -> list[str]:
+    """Hosts of the swarm that take no tasks, are down, have another role, or are not the inventory's."""
+    nodes, problems = facts.seen["engine"]["nodes"], []
+    roles = facts.expected.get("swarm", {}).get("roles", {})
+    ready = {one["name"] for one in nodes if one["state"] == "ready"}
+    for one in sorted(nodes, key=lambda one: str(one["name"])):
+        who, name, role = f"the host {one['name']}", one["name"], roles.get(one["name"])
+        if roles and role is None:
+            remove = f"docker node demote {one['id']}; docker node rm --force {one['id']}"
+            problems.append(f"{who} is in the swarm and not in the inventory: {remove}; {_NEW_TOKENS}")
+        elif one["state"] != "ready" and name in ready:
+            problems.append(f"{who} has an old entry, which is {one['state']}: docker node rm --force {one['id']}")
+        elif one["state"] != "ready":
+            problems.append(f"{who} is {one['state']} for the swarm: systemctl start docker, on that host")
+        elif one["availability"] != "active":
+            mend = f"docker node update --availability active {name}"
+            problems.append(f"{who} takes no new tasks ({one['availability']}): {mend}")
+        elif role and one["role"] != role:
+            verb = "demote" if role == "worker" else "promote"
+            problems.append(f"{who} is a {one['role']} of the swarm, not a {role}: docker node {verb} {one['id']}")
     return problems
 
 
@@ -123,6 +156,36 @@ def replicas(facts: Facts) -> Outcome:
     if has > most:
         problems.append(f"{has} are more than the {most} that the database's connections carry")
     return none_of(problems, f"{has} replicas", f"replicas: {has}", target=target)
+
+
+@check(
+    "balancer",
+    "S43",
+    "containers",
+    "Every replica gets its share of the visitors",
+    target="no server of HAProxy taken out or drained by hand, and each with its planned weight",
+    command="show servers state, at HAProxy's socket /run/haproxy/admin.sock",
+    fix="HAProxy forgets what it was told by hand when it reads its files again, without a pause: "
+    "docker kill --signal USR2 $(docker ps --quiet --filter name={stack}_haproxy)",
+    needs="balancer",
+    everywhere=True,
+)
+def balancer(facts: Facts) -> Outcome:
+    servers = facts.seen["balancer"]
+    if not servers:
+        return skipped("no HAProxy of the stack runs on this host")
+    problems = [f"{one['server']} {how}" for one in servers for how in _by_hand(one)]
+    lines = [f"{one['server']}: state {one['administration']}, weight {one['weight']}" for one in servers]
+    return none_of(problems, f"{len(servers)} servers, as HAProxy's file has them", "\n".join(lines))
+
+
+def _by_hand(server: Mapping[str, Any]) -> list[str]:
+    """What somebody told HAProxy of a server. That a slot has no replica is HAProxy's own finding, another bit."""
+    problems = ["was taken out by hand (maint)"] if server["administration"] & _MAINTENANCE else []
+    problems += ["was drained by hand"] if server["administration"] & _DRAINED else []
+    if server["weight"] != server["planned_weight"]:
+        problems.append(f"has weight {server['weight']}, not {server['planned_weight']}")
+    return problems
 
 
 @check(
@@ -223,6 +286,9 @@ def limits(facts: Facts) -> Outcome:
     for one in containers_of(facts):
         has = (one["cpus"] / NANO, one["memory"], one["pids"])
         lines.append(f"{one['name']}: {_amounts(*has[:2])}, {has[2]} processes")
+        if one["cpuset"]:
+            mend = f"docker service update --force {facts.stack}_{one['service']}"
+            problems.append(f"{one['name']} is held to the CPUs or memory nodes {' and '.join(one['cpuset'])}: {mend}")
         wanted = planned.get(one["service"])
         if wanted is None:
             if not all(has):
@@ -351,6 +417,7 @@ def networks(facts: Facts) -> Outcome:
             continue
         problems += [f"{name} is also in the network {extra}" for extra in sorted(own - allowed[name])]
         problems += [f"{name} is not in the network {missing}" for missing in sorted(allowed[name] - own)]
+    problems += _connected_by_hand(facts)
     problems += [
         f"{one['name']} is not the stack's and in the network {name}: docker rm --force {one['name']}"
         for one in strangers(facts)
@@ -358,3 +425,18 @@ def networks(facts: Facts) -> Outcome:
         if name.startswith(f"{stack}_")
     ]
     return none_of(problems, f"{len(lines)} services, each on its own networks", "\n".join(lines))
+
+
+def _connected_by_hand(facts: Facts) -> list[str]:
+    """Containers in networks that their services do not have."""
+    services, problems = services_of(facts), []
+    for one in facts.seen["engine"]["containers"]:
+        if one["service"] in services:
+            own = {net["name"] for net in services[one["service"]]["values"]["networks"]}
+            problems += [
+                f"{one['name']} is in the network {name}, unlike its service: "
+                f"docker network disconnect {name} {one['name']}"
+                for name in one["networks"]
+                if name not in (*own, _INGRESS)
+            ]
+    return problems

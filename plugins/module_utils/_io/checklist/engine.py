@@ -14,9 +14,13 @@ from ..._core.errors import FirstbellError
 from ..._core.service_diff import changed_options, changes_between
 from ..._core.service_spec import DIGEST_LABEL, actual_values, digest
 from .. import engine_api, engine_daemon, system
+from ..operations.containers import kills, moment
 
 _SERVICE_LABEL = "com.docker.swarm.service.name"
-_ONE_PLACE = ("NoNewPrivs", "CapEff", "Uid")
+_ONE_PLACE = ("NoNewPrivs", "CapEff", "Seccomp", "Uid")
+#: Policies by which the engine starts a container when it starts itself.
+_COMES_BACK = ("always", "unless-stopped")
+_STOPPED = '{"status": ["created", "exited"]}'
 
 
 def gather(stack: str) -> dict[str, Any]:
@@ -30,13 +34,18 @@ def gather(stack: str) -> dict[str, Any]:
         },
         "services": _services(stack, networks) if manager else {},
         "containers": _containers(stack),
+        "stopped": [
+            one
+            for one in _containers(stack, all="1", filters=_STOPPED)
+            if not one["service"] and one["restart"] in _COMES_BACK
+        ],
         "networks": {
             network["Name"]: {"internal": network["Internal"], "driver": network["Driver"]} for network in networks
         },
         "images": _images(),
         "daemon": {"found": engine_daemon.find().__dict__},
         "secrets": _secrets(stack) if manager else [],
-        "nodes": _nodes() if manager else {},
+        "nodes": _nodes() if manager else [],
         "autolock": manager and _autolock(),
     }
 
@@ -79,9 +88,18 @@ def _changed(
     return changed_options(changes_between(before, values)) if before and digest(before) == deployed else []
 
 
-def _nodes() -> dict[str, str]:
-    """Whether each host of the swarm takes tasks: active, pause or drain, by its name."""
-    return {node["Description"]["Hostname"]: node["Spec"]["Availability"] for node in engine_api.call("GET", "/nodes")}
+def _nodes() -> list[dict[str, str]]:
+    """The hosts of the swarm: availability is active, pause or drain; state is ready, down, disconnected or unknown."""
+    return [
+        {
+            "id": node["ID"],
+            "name": node["Description"]["Hostname"],
+            "availability": node["Spec"]["Availability"],
+            "role": node["Spec"]["Role"],
+            "state": node["Status"]["State"],
+        }
+        for node in engine_api.call("GET", "/nodes")
+    ]
 
 
 def _autolock() -> bool:
@@ -101,9 +119,9 @@ def gather_released(stack: str) -> str:
     return image
 
 
-def _containers(stack: str) -> list[dict[str, Any]]:
+def _containers(stack: str, **query: str) -> list[dict[str, Any]]:
     found = []
-    for listed in engine_api.call("GET", "/containers/json"):
+    for listed in engine_api.call("GET", "/containers/json", **query):
         try:
             found.append(_container(stack, engine_api.call("GET", f"/containers/{listed['Id']}/json")))
         except engine_api.EngineError as error:
@@ -130,9 +148,15 @@ def _container(stack: str, shown: Mapping[str, Any]) -> dict[str, Any]:
         "memory": host["Memory"],
         "cpus": host["NanoCpus"] or 0,
         "pids": host["PidsLimit"] or 0,
+        "cpuset": [host[kind] for kind in ("CpusetCpus", "CpusetMems") if host.get(kind)],
+        "security": host.get("SecurityOpt") or [],
+        "apparmor": shown.get("AppArmorProfile", ""),
+        "restart": host["RestartPolicy"]["Name"],
+        "started": moment(state["StartedAt"]),
         "paused": state["Paused"],
         "health": (state.get("Health") or {}).get("Status", "none"),
         "oom_killed": state.get("OOMKilled", False),
+        "kills": kills(state["Pid"]) or 0,
         "mounts": [mount.get("Source", "") for mount in shown.get("Mounts") or []],
         "log_driver": host["LogConfig"]["Type"],
         "log_options": host["LogConfig"]["Config"] or {},

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..._core.checklist.upkeep import starting
 from ..._core.checklist.written import configurations
+from ..operations import edge
 from . import certificates, custody, data, engine, host, monitoring, records, scaling
 
 Gatherer = Callable[[Mapping[str, Any], Mapping[str, str]], Any]
@@ -32,6 +33,7 @@ GATHERERS: Mapping[str, Gatherer] = {
     "indexes": lambda expected, _secrets: data.gather_indexes(expected["postgres"], expected["app"]),
     "pool": lambda expected, _secrets: data.gather_pool(expected["stack"]),
     "cache": lambda expected, secrets: data.gather_cache(expected["stack"], secrets),
+    "balancer": lambda expected, _secrets: edge.gather_servers(expected["stack"]),
     "certificates": lambda expected, _secrets: certificates.gather(expected["pki"]),
     "host": lambda expected, _secrets: host.gather(expected["stack"], expected["host"], expected["files"]),
     "units": lambda expected, _secrets: host.gather_units(_units(expected)),

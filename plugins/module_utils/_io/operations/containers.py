@@ -142,13 +142,13 @@ def _container(identity: str) -> dict[str, Any] | None:
         "memory": max(memory.get("usage", 0) - sum(detail.get(f"{total}{kind}", 0) for kind in _FILES), 0),
         "processes": stats.get("pids_stats", {}).get("current", 0),
         "processes_limit": host.get("PidsLimit") or 0,
-        "kills": _kills(int(state["Pid"])),
+        "kills": kills(int(state["Pid"])),
         "image": shown["Config"]["Image"].partition("@")[0],
         "image_id": shown["Image"],
     }
 
 
-def _kills(pid: int) -> int | None:
+def kills(pid: int) -> int | None:
     """Processes that the kernel killed for memory in the container; None where it does not say."""
     for line in (system.read_text(f"/proc/{pid}/cgroup") or "").splitlines():
         _number, controllers, group = line.split(":", 2)

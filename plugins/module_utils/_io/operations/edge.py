@@ -21,16 +21,35 @@ _GONE = "Key not found."
 
 def gather(stack: str) -> dict[str, Any]:
     """One row for each frontend, backend and server; raises UnreachableError."""
-    text = _said(stack, "show stat")
+    text = _said(_process(stack), "show stat")
     rows = list(csv.DictReader(io.StringIO(text.lstrip("# "))))
     if not rows:
         raise inside.UnreachableError("HAProxy shows no statistics")
     return {"rows": [{name: value for name, value in row.items() if name} for row in rows]}
 
 
+def gather_servers(stack: str) -> list[dict[str, Any]]:
+    """What was ordered of each server, for every HAProxy of this host; raises UnreachableError."""
+    found = []
+    for container in containers.find_all(stack, "haproxy"):
+        # The first line is the format's version.
+        _version, names, *lines = _said(container["pid"], "show servers state").strip().splitlines()
+        for line in lines:
+            row = dict(zip(names.lstrip("# ").split(), line.split()))
+            found.append(
+                {
+                    "server": f"{row['be_name']}/{row['srv_name']}",
+                    "administration": int(row["srv_admin_state"]),
+                    "weight": int(row["srv_uweight"]),
+                    "planned_weight": int(row["srv_iweight"]),
+                }
+            )
+    return found
+
+
 def command(stack: str, text: str) -> None:
     """A command that says nothing when it has worked, or that what it removes is gone; raises FirstbellError."""
-    said = _said(stack, text).strip()
+    said = _said(_process(stack), text).strip()
     if said and said != _GONE:
         raise FirstbellError(f"HAProxy refuses {text}: {said}")
 
@@ -39,11 +58,15 @@ def connect(stack: str) -> http.client.HTTPConnection:
     """A connection to where nginx sends its requests, which is not opened again; raises UnreachableError."""
     connection = http.client.HTTPConnection("localhost", timeout=_TIMEOUT)
     connection.auto_open = 0
-    connection.sock = inside.unix(containers.find(stack, "haproxy")["pid"], _DOOR, _TIMEOUT)
+    connection.sock = inside.unix(_process(stack), _DOOR, _TIMEOUT)
     return connection
 
 
-def _said(stack: str, text: str) -> str:
-    with inside.unix(containers.find(stack, "haproxy")["pid"], _SOCKET, _TIMEOUT) as connection:
+def _process(stack: str) -> int:
+    return int(containers.find(stack, "haproxy")["pid"])
+
+
+def _said(process: int, text: str) -> str:
+    with inside.unix(process, _SOCKET, _TIMEOUT) as connection:
         connection.sendall(f"{text}\n".encode())
         return b"".join(iter(lambda: connection.recv(65536), b"")).decode("utf-8", "replace")

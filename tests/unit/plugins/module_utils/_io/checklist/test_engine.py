@@ -23,3 +23,15 @@ def test_a_record_that_is_cut_off_is_told(monkeypatch: pytest.MonkeyPatch, torn:
     monkeypatch.setattr(system, "read_text", lambda _path: FIRST + torn)
     with pytest.raises(FirstbellError, match=r"line 2 of /opt/school/app/deployments\.jsonl is no record"):
         engine.gather_released("school")
+
+
+def test_hosts_of_a_swarm_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    def node(identity: str, state: str) -> dict[str, object]:
+        spec = {"Availability": "active", "Role": "worker"}
+        return {"ID": identity, "Description": {"Hostname": "bell2"}, "Spec": spec, "Status": {"State": state}}
+
+    monkeypatch.setattr(engine.engine_api, "call", lambda *_words: [node("a", "down"), node("b", "ready")])
+    assert [(one["id"], one["name"], one["role"], one["state"]) for one in engine._nodes()] == [
+        ("a", "bell2", "worker", "down"),
+        ("b", "bell2", "worker", "ready"),
+    ]

@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import socket
+import socketserver
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._io.operations imp
     application,
     cache,
     containers,
+    edge,
     host,
     inside,
     packages,
@@ -150,6 +152,30 @@ def test_alertmanager_is_told_by_its_api(monkeypatch: pytest.MonkeyPatch) -> Non
     assert silenced[2]["matchers"] == [{"name": "alertname", "value": "CacheDown", "isRegex": False, "isEqual": True}]
     assert silenced[2]["endsAt"] > silenced[2]["startsAt"]
     assert alerted[2] == [{"labels": {"alertname": "AlertDrill"}, "annotations": {"summary": "begun"}}]
+
+
+class _HAProxy(socketserver.StreamRequestHandler):
+    """Says what it was told of its servers: drained by hand, a slot that waits."""
+
+    def handle(self) -> None:
+        assert self.rfile.readline() == b"show servers state\n"
+        names = "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight more"
+        rows = "3 app 1 replica-1 10.0.0.2 2 8 0 1 9\n3 app 2 replica-2 - 0 32 1 1 9\n"
+        self.wfile.write(f"1\n# {names}\n{rows}\n".encode())
+
+
+def test_what_haproxy_was_told_of_its_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(edge.containers, "find_all", lambda _stack, _service: [{"pid": os.getpid()}])
+    monkeypatch.setattr(edge, "_SOCKET", str(tmp_path / "admin.sock"))
+    with socketserver.UnixStreamServer(edge._SOCKET, _HAProxy) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        found = edge.gather_servers("school")
+        thread.join()
+    assert found == [
+        {"server": "app/replica-1", "administration": 8, "weight": 0, "planned_weight": 1},
+        {"server": "app/replica-2", "administration": 32, "weight": 1, "planned_weight": 1},
+    ]
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:
