@@ -263,6 +263,18 @@ def _unit(state: str = "active", **more: str) -> dict[str, str]:
     return {"LoadState": "loaded", "ActiveState": state, "UnitFileState": "enabled", "Result": "success", **more}
 
 
+def _ssh() -> dict[str, str]:
+    return {
+        "authorizedkeyscommand": "none",
+        "authorizedkeysfile": ".ssh/authorized_keys .ssh/authorized_keys2",
+        "passwordauthentication": "yes",
+        "permitemptypasswords": "no",
+        "permitrootlogin": "without-password",
+        "trustedusercakeys": "none",
+        "error": "",
+    }
+
+
 def _host() -> dict[str, Any]:
     gigabyte = 1 << 30
     return {
@@ -282,6 +294,7 @@ def _host() -> dict[str, Any]:
             "kernel": {"net.core.somaxconn": "65535", "net.netfilter.nf_conntrack_max": None},
             "configuration": {"/opt/school/nginx/conf/nginx.conf": {"mode": 0o644, "uid": 1001, "gid": 1001}},
             "sysctls_file": sysctls.render({**SYSCTLS, "net/ipv6/conf/eth0/accept_ra": "2"}),
+            "sysctls_later": {"/usr/lib/sysctl.d/99-protect-links.conf": "# Links\nfs.protected_hardlinks = 1\n"},
             "clock": {"synchronised": True, "active": True, "timezone": "Etc/UTC", "container": ""},
             "open": [],
             "failed_units": [],
@@ -307,12 +320,7 @@ def _host() -> dict[str, Any]:
             "roots": ["root"],
             "open": [],
             "passwords": [],
-            "ssh": {
-                "passwordauthentication": "yes",
-                "permitemptypasswords": "no",
-                "permitrootlogin": "without-password",
-                "error": "",
-            },
+            "ssh": {"root": _ssh(), "admin": _ssh()},
             "as": "root",
             "keys": [{"account": "root", "key": "SHA256:one", "comment": "sandbox"}],
             "members": [{"who": "root", "group": "adm"}],
@@ -328,6 +336,7 @@ def _host() -> dict[str, Any]:
         "updates": {
             "held": [],
             "passed_over": ["^docker"],
+            "origins": ["origin=Debian,codename=${distro_codename}-security,label=Debian-Security"],
             "suites": ["trixie http://deb.debian.org/debian trixie", "trixie-security http://deb.debian.org/x trixie"],
             "pending": [],
             "security": [],

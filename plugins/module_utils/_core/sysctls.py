@@ -68,6 +68,16 @@ def render(values: Mapping[str, str]) -> str:
     return "\n".join(lines + [f"{name} = {value}" for name, value in values.items()]) + "\n"
 
 
+def read(text: str) -> dict[str, str]:
+    """What a file of sysctl.d(5) sets, by the path in /proc; patterns are left out, as a name counts more than they."""
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        name, equals, value = line.strip().lstrip("-").partition("=")
+        if equals and not name.startswith(("#", ";")) and "*" not in name:
+            found[proc_path(name.strip())] = normalise(value)
+    return found
+
+
 def plan(wanted: Mapping[str, str], live: Mapping[str, str | None]) -> tuple[Change, ...]:
     """The live values that differ."""
     return tuple(

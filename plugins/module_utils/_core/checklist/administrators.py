@@ -19,7 +19,13 @@ ACCOUNTS = {
     "/etc/shadow": 0o640,
     "/etc/sudoers": 0o640,
 }
-_KEYS_ONLY = "echo 'PasswordAuthentication no' >/etc/ssh/sshd_config.d/00-keys.conf && systemctl reload ssh"
+#: Of blocks that match, the first one counts, and more than what stands outside.
+_KEYS_ONLY = (
+    "printf '%s\\n' 'PasswordAuthentication no' 'Match all' 'PasswordAuthentication no' "
+    ">/etc/ssh/sshd_config.d/00-keys.conf && systemctl reload ssh"
+)
+#: Where sshd looks for keys by itself.
+_KEY_FILES = ("none", ".ssh/authorized_keys", ".ssh/authorized_keys2", "%h/.ssh/authorized_keys")
 
 
 @check(
@@ -29,7 +35,8 @@ _KEYS_ONLY = "echo 'PasswordAuthentication no' >/etc/ssh/sshd_config.d/00-keys.c
     "Nobody becomes the host's administrator without a key or a password",
     target="one account with user number 0, no empty password, no sign-in by one, sudo asks for it, nothing preloaded, "
     "no key and no member of sudo that nobody knows",
-    command="getent passwd 0; passwd --status --all; sshd -T | grep -e password -e root; "
+    command="getent passwd 0; passwd --status --all; "
+    "sshd -T -C user=root,host=localhost,addr=203.0.113.1 | grep -e password -e root -e keys; "
     "grep -r NOPASSWD /etc/sudoers*; cat /etc/ld.so.preload; "
     "ssh-keygen -lf ~/.ssh/authorized_keys; getent group sudo; ls -l /etc/shadow",
     fix="What the finding says; passwd --lock NAME or userdel NAME; rm /etc/ld.so.preload, and find out who wrote it",
@@ -42,14 +49,15 @@ def logins(facts: Facts) -> Outcome:
     problems += [f"{name} needs no password" for name in seen["open"]]
     problems += [f"{path} is loaded into every program (/etc/ld.so.preload)" for path in seen["preload"]]
     problems += [one for path, found in seen["decisive"].items() if found for one in _too_open(path, found)]
-    ssh, evidence = seen["ssh"], str({**seen, "engine": "", "decisive": ""})
-    if ssh["permitemptypasswords"] == "yes":
-        problems.append("sshd takes empty passwords")
-    if ssh["permitrootlogin"] == ssh["passwordauthentication"] == "yes":
+    root, evidence = seen["ssh"]["root"], str({**seen, "engine": "", "decisive": ""})
+    empty = [name for name, one in seen["ssh"].items() if one["permitemptypasswords"] == "yes"]
+    if empty:
+        problems.append(f"sshd takes empty passwords, for {', '.join(empty[:5])}")
+    if root["permitrootlogin"] == root["passwordauthentication"] == "yes":
         problems.append(f"root can sign in over ssh by a password that may be guessed: {_KEYS_ONLY}")
-    if ssh["error"]:
+    if root["error"]:
         problems.append(
-            f"sshd cannot read its settings and lets nobody in once it is restarted, see sshd -t: {ssh['error']}"
+            f"sshd cannot read its settings and lets nobody in once it is restarted, see sshd -t: {root['error']}"
         )
     said = _warnings(facts)
     if said and not problems:
@@ -69,16 +77,38 @@ def _too_open(path: str, found: Mapping[str, Any]) -> list[str]:
 def _warnings(facts: Facts) -> dict[str, str]:
     """What may be meant so, and what to do about it else."""
     seen, said = facts.seen["logins"], {}
-    if seen["passwords"] and seen["ssh"]["passwordauthentication"] == "yes":
-        who = ", ".join(seen["passwords"][:5])
-        said[f"{who} can sign in over ssh by a password that may be guessed"] = _KEYS_ONLY
+    guessed = [name for name in seen["passwords"] if seen["ssh"][name]["passwordauthentication"] == "yes"]
+    if guessed:
+        said[f"{', '.join(guessed[:5])} can sign in over ssh by a password that may be guessed"] = _KEYS_ONLY
     known = facts.expected.get("known_jobs", [])
     for one in seen["sudo"]:
         if not any(fnmatchcase(one["path"], pattern) for pattern in known):
             said[f"{one['who']} becomes the administrator without a password ({one['path']})"] = (
                 "take NOPASSWD out of the file with visudo -f; what is yours: name the file in checks_known_jobs"
             )
-    return {**said, **_strangers(facts)}
+    return {**said, **_other_keys(facts), **_strangers(facts)}
+
+
+def _other_keys(facts: Facts) -> dict[str, str]:
+    """Where sshd takes keys from but the accounts' own files."""
+    known = facts.expected.get("known_jobs", [])
+    opened: dict[str, list[str]] = {}
+    for account, options in facts.seen["logins"]["ssh"].items():
+        sources = [("AuthorizedKeysFile", path) for path in options["authorizedkeysfile"].split()]
+        sources += [
+            (option, options[option.lower()].partition(" ")[0])
+            for option in ("AuthorizedKeysCommand", "TrustedUserCAKeys")
+        ]
+        for option, path in sources:
+            if path and path not in _KEY_FILES and not any(fnmatchcase(path, pattern) for pattern in known):
+                opened.setdefault(f"{option} {path}", []).append(account)
+    return {
+        f"sshd opens {', '.join(names[:5])} also by {source}": (
+            f"take out what grep -ri {source.partition(' ')[0]} /etc/ssh/sshd_config* shows, and systemctl reload ssh; "
+            "what is yours: name what it points to in checks_known_jobs"
+        )
+        for source, names in opened.items()
+    }
 
 
 def _strangers(facts: Facts) -> dict[str, str]:

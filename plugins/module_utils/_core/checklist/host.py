@@ -105,7 +105,7 @@ def secret_files(facts: Facts) -> Outcome:
     "host",
     "The kernel is set for many connections, and hardened",
     target="every setting that the inventory has, in the kernel and at every boot",
-    command=f"sysctl --all; cat {SYSCTLS_FILE}",
+    command=f"sysctl --all; systemd-analyze cat-config sysctl.d; cat {SYSCTLS_FILE}",
     fix=SITE,
     needs="host",
     everywhere=True,
@@ -119,8 +119,20 @@ def kernel(facts: Facts) -> Outcome:
     problems = [f"{one.name} is {one.before}, not {one.after}" for one in changes if one.name not in optional]
     if wanted:
         problems += _of_file(SYSCTLS_FILE, sysctls.render(wanted), facts.seen["host"]["sysctls_file"], _ADVERTISEMENTS)
+        problems += _set_later(wanted, facts.seen["host"]["sysctls_later"])
     lines = [f"{name} = {facts.seen['host']['kernel'].get(name)}" for name in wanted]
     return none_of(problems, f"{len(wanted)} settings", "\n".join(lines))
+
+
+def _set_later(wanted: Mapping[str, str], files: Mapping[str, str]) -> list[str]:
+    """Settings that another file, which is read after the stack's, sets otherwise at the next boot."""
+    last = {name: (path, value) for path, text in files.items() for name, value in sysctls.read(text).items()}
+    problems = []
+    for name, value in wanted.items():
+        path, other = last.get(sysctls.proc_path(name), ("", value))
+        if other != value:
+            problems.append(f"{path} sets {name} to {other} at the next boot, not {value}: take the line out of it")
+    return problems
 
 
 def _of_file(path: str, wanted: str, has: str | None, passed_over: str = "") -> list[str]:

@@ -12,6 +12,10 @@ from .services import SITE
 
 _LISTS_AGE_DAYS = 3
 _UNITS = "/etc/systemd/system/"
+_FIND_ORIGINS = (
+    "grep -l -e Origins-Pattern -e Allowed-Origins /etc/apt/apt.conf /etc/apt/apt.conf.d/*, "
+    "and remove what comes after 52firstbell"
+)
 #: The engine's own.
 _ENGINE_UNITS = ("docker.service", "docker.socket")
 
@@ -127,9 +131,7 @@ def security_updates(facts: Facts) -> Outcome:
     seen = facts.seen["updates"]
     problems = [] if seen["installed"] else ["unattended-upgrades is not installed"]
     problems += [
-        f"{name} does not run"
-        for name, one in seen["timers"].items()
-        if name.endswith(".timer") and one["ActiveState"] != "active"
+        one for name, unit in seen["timers"].items() if name.endswith(".timer") for one in _of_timer(name, unit)
     ]
     options = "\n".join(seen["options"])
     problems += [
@@ -140,7 +142,9 @@ def security_updates(facts: Facts) -> Outcome:
     days = (facts.seen["host"]["now"] - seen["listed"]) / 86400
     if days > _LISTS_AGE_DAYS:
         problems.append(f"the lists of packages are {days:.0f} days old")
-    evidence = "\n".join([f"pending: {', '.join(seen['pending']) or 'none'}", options])
+    if not any("security" in origin.lower() or "*" in origin for origin in seen["origins"]):
+        problems.append(f"unattended upgrades take nothing from the source of security updates: {_FIND_ORIGINS}")
+    evidence = "\n".join([f"pending: {', '.join(seen['pending']) or 'none'}", options, *seen["origins"]])
     if not any("security" in suite.lower() for suite in seen["suites"]):
         problems.append("apt knows no source of security updates (/etc/apt/sources.list.d)")
     if problems:
@@ -155,3 +159,12 @@ def security_updates(facts: Facts) -> Outcome:
     if seen["reboot"]:
         return warned("an update waits for a reboot", evidence, fix="reboot at a quiet time")
     return none_of([], f"none waits ({len(seen['pending'])} other updates)", evidence)
+
+
+def _of_timer(name: str, unit: Mapping[str, str]) -> list[str]:
+    """Why a timer of the system's does not run, or will not after the next start."""
+    state = unit.get("UnitFileState") or "missing"
+    if state != "enabled":
+        unmask = f"systemctl unmask {name}; " if state.startswith("masked") else ""
+        return [f"{name} will not start with the host, it is {state}: {unmask}systemctl enable --now {name}"]
+    return [] if unit["ActiveState"] == "active" else [f"{name} does not run: systemctl start {name}"]

@@ -16,7 +16,7 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..._core.checklist.administrators import ACCOUNTS
@@ -37,13 +37,32 @@ _CRON = (
     "/var/spool/cron/crontabs/*",
 )
 _UNITS = "/etc/systemd/system/*.*"
-_SSH_OPTIONS = ("passwordauthentication", "permitemptypasswords", "permitrootlogin", "error")
+_SSH_OPTIONS = (
+    "authorizedkeyscommand",
+    "authorizedkeysfile",
+    "passwordauthentication",
+    "permitemptypasswords",
+    "permitrootlogin",
+    "trustedusercakeys",
+    "error",
+)
+#: From somewhere on the internet (RFC 5737): without a connection, blocks of Match would be passed over.
+_SSH_FROM = "host=localhost,addr=203.0.113.1,laddr=127.0.0.1,lport=22"
+#: Where systemd-sysctl looks: of files of one name the first is read, and of values for one setting the last counts.
+_SYSCTL_DIRECTORIES = (
+    "/etc/sysctl.d",
+    "/run/sysctl.d",
+    "/usr/local/lib/sysctl.d",
+    "/usr/lib/sysctl.d",
+    "/lib/sysctl.d",
+)
+_NO_SHELLS = ("/nologin", "/false", "/sync")
 #: Why it stops though its files are right: it does not run and has no folder or keys, or wants to know who asks.
 _SSH_STOPPED = ("privilege separation directory", "no hostkeys available", "connection test specification")
 _KEY = re.compile(r"(?:^|\s)(?:ssh|ecdsa|sk)-\S+ (AAAA[A-Za-z0-9+/]+)=*(.*)$")
 #: Whoever belongs to one of these reads or writes everything. The engine's group has a check of its own.
 _POWERFUL = ("adm", "disk", "lxd", "sudo")
-_HOME = 5
+_HOME, _SHELL = 5, 6
 
 
 def gather(stack: str, expected: Mapping[str, Any], written: Iterable[str] = ()) -> dict[str, Any]:
@@ -61,12 +80,23 @@ def gather(stack: str, expected: Mapping[str, Any], written: Iterable[str] = ())
         "configuration": {path: _path(path) for path in written if path.startswith(f"{root}/")},
         "kernel": {name: system.read_kernel_value(proc_path(name)) for name in expected["sysctls"]},
         "sysctls_file": system.read_text(SYSCTLS_FILE),
+        "sysctls_later": _later_sysctls(_SYSCTL_DIRECTORIES),
         "clock": _clock(),
         "open": open_paths(root),
         "failed_units": _lines(["systemctl", "--failed", "--plain", "--no-legend", "--full"]),
         "journal": _unit("systemd-journald.service").get("ActiveState", ""),
         "listeners": sorted(probe.probe_host(stack, "17", 1001)["listeners"]),
     }
+
+
+def _later_sysctls(directories: Iterable[str]) -> dict[str, str]:
+    """The files that the next boot reads after the stack's own, by their paths, in their order."""
+    found: dict[str, str] = {}
+    for directory in directories:
+        for path in glob.glob(f"{directory}/*.conf"):
+            found.setdefault(os.path.basename(path), path)
+    later = [found[name] for name in sorted(found) if name > os.path.basename(SYSCTLS_FILE)]
+    return {path: system.read_text(path) or "" for path in later}
 
 
 def secret_files(root: str) -> list[str]:
@@ -104,13 +134,14 @@ def gather_logins(stack: str) -> dict[str, Any]:
     """Who could log in as whom, who may write what decides on it, and what is loaded into every program."""
     accounts = [line.split(":") for line in (system.read_text("/etc/passwd") or "").splitlines()]
     shadow = [line.split(":") for line in (system.read_text("/etc/shadow") or "").splitlines()]
-    ssh = _ssh()
+    passwords = [words[0] for words in shadow if len(words) > 1 and words[1].startswith("$")]
+    own = os.environ.get("SUDO_USER", "") or "root"
     return {
         "roots": [words[0] for words in accounts if len(words) > 2 and words[2] == "0"],  # noqa: PLR2004
         "open": [words[0] for words in shadow if len(words) > 1 and not words[1]],
-        "passwords": [words[0] for words in shadow if len(words) > 1 and words[1].startswith("$")],
-        "ssh": {name: ssh.get(name, "") for name in _SSH_OPTIONS},
-        "as": os.environ.get("SUDO_USER", "") or "root",
+        "passwords": passwords,
+        "ssh": {name: _ssh(name) for name in sorted({"root", own, *passwords, *_with_shell(accounts)})},
+        "as": own,
         "keys": [key for words in accounts if len(words) > _HOME for key in _keys(words[0], words[_HOME])],
         "members": [{"who": who, "group": group} for group in _POWERFUL for who in _members(group)],
         "decisive": {path: _path(path) for path in decisive_files(stack)},
@@ -120,15 +151,21 @@ def gather_logins(stack: str) -> dict[str, Any]:
     }
 
 
-def _ssh() -> dict[str, str]:
-    """The options of sshd, and as ``error`` why it cannot read its files."""
+def _with_shell(accounts: Iterable[Sequence[str]]) -> list[str]:
+    """Whom it helps to sign in."""
+    return [words[0] for words in accounts if len(words) > _SHELL and not words[_SHELL].endswith(_NO_SHELLS)]
+
+
+def _ssh(account: str) -> dict[str, str]:
+    """The options of sshd for who signs in as ``account``, and as ``error`` why it cannot read its files."""
     sshd = system.find_program("sshd")
     if sshd is None:
-        return {}
-    said = system.run([sshd, "-T"], stdin="", check=False)
+        return dict.fromkeys(_SSH_OPTIONS, "")
+    said = system.run([sshd, "-T", "-C", f"user={account},{_SSH_FROM}"], stdin="", check=False)
     options = dict(line.partition(" ")[::2] for line in said.out.splitlines())
     refused = said.code != 0 and not any(reason in said.err for reason in _SSH_STOPPED)
-    return {**options, "error": (said.err.strip() or "it does not say why").splitlines()[0] if refused else ""}
+    options["error"] = (said.err.strip() or "it does not say why").splitlines()[0] if refused else ""
+    return {name: options.get(name, "") for name in _SSH_OPTIONS}
 
 
 def _keys(account: str, home: str) -> list[dict[str, str]]:
@@ -324,11 +361,18 @@ def gather_updates() -> dict[str, Any]:
         "installed": system.find_program("unattended-upgrade") is not None,
         "options": _lines(["apt-config", "dump", "APT::Periodic"]),
         "held": _lines(["apt-mark", "showhold"]),
-        "passed_over": [
-            line.partition('"')[2].rpartition('"')[0]
-            for line in _lines(["apt-config", "dump", "Unattended-Upgrade::Package-Blacklist"])
-            if "::" in line.partition("Package-Blacklist")[2]
+        "passed_over": _apt_list("Unattended-Upgrade::Package-Blacklist"),
+        "origins": [
+            value
+            for name in ("Origins-Pattern", "Allowed-Origins")
+            for value in _apt_list(f"Unattended-Upgrade::{name}")
         ],
         "suites": sorted(set(_lines(["apt-get", "indextargets", "--format", "$(SUITE) $(SITE) $(RELEASE)"]))),
         "reboot": os.path.exists("/run/reboot-required"),
     }
+
+
+def _apt_list(name: str) -> list[str]:
+    """The values of a list in apt's configuration, as they are in force."""
+    lines = _lines(["apt-config", "dump", name])
+    return [line.partition('"')[2].rpartition('"')[0] for line in lines if line.startswith(f"{name}::")]

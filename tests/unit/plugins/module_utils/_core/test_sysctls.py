@@ -60,3 +60,13 @@ def test_only_optional_settings_may_fail() -> None:
     assert sysctls.settle(failed, ["net.core.x", "net.netfilter.*"]) == ("net.core.x", "net.netfilter.y")
     with pytest.raises(sysctls.SysctlError, match=r"does not take net\.netfilter\.y: missing"):
         sysctls.settle(failed, ["net.core.*"])
+
+
+def test_what_a_file_sets_is_read_by_its_paths() -> None:
+    text = (
+        "# a.b = 1\n; a.c = 1\n\n-net.core.somaxconn=  1\t2\nnet/ipv4/conf/eth0.1/x = 3\nnet.ipv4.conf.*.x = 4\n-a.d\n"
+    )
+    assert sysctls.read(text) == {
+        "/proc/sys/net/core/somaxconn": "1 2",
+        "/proc/sys/net/ipv4/conf/eth0.1/x": "3",
+    }

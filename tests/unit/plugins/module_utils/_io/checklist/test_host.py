@@ -78,10 +78,23 @@ def test_sshd_says_what_is_in_force_or_why_it_cannot(
 ) -> None:
     monkeypatch.setattr(host.system, "find_program", lambda name: f"/usr/sbin/{name}")
     say(monkeypatch, {"-T": "port 22\npermitrootlogin yes\n"}, code, err)
-    found = host._ssh()
+    found = host._ssh("root")
     assert found["permitrootlogin"] == "yes"
     assert found["error"].startswith(said)
     assert bool(found["error"]) == bool(said)
+
+
+def test_sshd_is_asked_for_an_account_so_that_blocks_of_match_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host.system, "find_program", lambda name: f"/usr/sbin/{name}")
+    asked = say(monkeypatch, {"-T": "passwordauthentication yes\n"})
+    assert host._ssh("teacher")["passwordauthentication"] == "yes"
+    assert asked[0][1:3] == ["-T", "-C"]
+    assert asked[0][3].startswith("user=teacher,host=localhost,addr=203.0.113.1")
+
+
+def test_who_has_no_shell_is_not_asked_for() -> None:
+    lines = ("root:x:0:0:root:/root:/bin/bash", "www-data:x:33:33::/var/www:/usr/sbin/nologin", "torn:x")
+    assert host._with_shell([line.split(":") for line in lines]) == ["root"]
 
 
 def test_keys_are_told_by_their_fingerprints(tmp_path: Path) -> None:
@@ -109,3 +122,22 @@ def test_members_of_a_group_are_also_those_whose_own_it_is(monkeypatch: pytest.M
 
 def test_a_group_that_is_not_there_has_no_members() -> None:
     assert host._members("no-such-group") == []
+
+
+def test_of_kernel_settings_what_is_read_after_the_stacks_counts(tmp_path: Path) -> None:
+    etc, lib = tmp_path / "etc", tmp_path / "lib"
+    for path in (etc / "10-a.conf", etc / "99-x.conf", lib / "99-x.conf", lib / "99-y.conf", lib / "zz.txt"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(path.parent.name)
+    (etc / "99-masked.conf").symlink_to("/dev/null")
+    assert host._later_sysctls([str(etc), str(lib), "/nonexistent"]) == {
+        f"{etc}/99-masked.conf": "",
+        f"{etc}/99-x.conf": "etc",
+        f"{lib}/99-y.conf": "lib",
+    }
+
+
+def test_lists_of_apt_are_read_as_they_are_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'Unattended-Upgrade::Origins-Pattern "";\nUnattended-Upgrade::Origins-Pattern:: "origin=Debian,l=\\"x\\"";\n'
+    say(monkeypatch, {"dump": text})
+    assert host._apt_list("Unattended-Upgrade::Origins-Pattern") == ['origin=Debian,l=\\"x\\"']
