@@ -194,6 +194,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("services-healthy", _node(0, availability="pause"), "node update --availability active bell1"),
     ("services-healthy", _node(1, state="down"), "the host bell2 is down for the swarm: systemctl start docker"),
     ("services-healthy", _both(_node(1, state="down"), _expect("swarm", roles={})), "the host bell2 is down"),
+    ("services-healthy", _node(1, name="evil"), "the host bell2 is not in the swarm: make site"),
     ("services-healthy", _node(1, name="evil"), "the host evil is in the swarm and not in the inventory"),
     (
         "services-healthy",

@@ -109,15 +109,20 @@ def _of_update(stack: str, name: str, service: Mapping[str, Any]) -> list[str]:
 
 
 def _of_nodes(facts: Facts) -> list[str]:
-    """Hosts of the swarm that take no tasks, are down, have another role, or are not the inventory's."""
-    nodes, problems = facts.seen["engine"]["nodes"], []
+    """Hosts that are missing in the swarm, are down, take no tasks, have another role, or are not the inventory's."""
+    nodes = facts.seen["engine"]["nodes"]
     roles = facts.expected.get("swarm", {}).get("roles", {})
+    missing = sorted(set(roles) - {one["name"] for one in nodes})
+    problems = [f"the host {name} is not in the swarm: make site" for name in missing]
     ready = {one["name"] for one in nodes if one["state"] == "ready"}
     for one in sorted(nodes, key=lambda one: str(one["name"])):
         who, name, role = f"the host {one['name']}", one["name"], roles.get(one["name"])
         if roles and role is None:
-            remove = f"docker node demote {one['id']}; docker node rm --force {one['id']}"
-            problems.append(f"{who} is in the swarm and not in the inventory: {remove}; {_NEW_TOKENS}")
+            remove = f"docker node demote {one['id']}; docker node rm --force {one['id']}; {_NEW_TOKENS}"
+            problems.append(
+                f"{who} is in the swarm and not in the inventory. If it is one of yours under its old name, "
+                f"systemctl restart docker on it; else: {remove}"
+            )
         elif one["state"] != "ready" and name in ready:
             problems.append(f"{who} has an old entry, which is {one['state']}: docker node rm --force {one['id']}")
         elif one["state"] != "ready":
