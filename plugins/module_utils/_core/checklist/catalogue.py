@@ -19,6 +19,7 @@ from . import (
     host,
     monitoring,
     pool,
+    resources,
     scaling,
     schema,
     services,
@@ -52,6 +53,7 @@ def _checks(module: ModuleType) -> Iterator[Check]:
 
 _MODULES = (
     services,
+    resources,
     containers,
     database,
     schema,

@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from difflib import unified_diff
 from typing import Any
 
-from ..service_options import NANO
-from ..units import format_size, parse_duration
 from .model import Facts, Outcome, check, failed, none_of, skipped
 from .written import configurations, differing
 
@@ -46,7 +44,7 @@ def strangers(facts: Facts) -> list[Mapping[str, Any]]:
     return [one for one in facts.seen["engine"]["containers"] if not one["service"] and not one["name"].startswith(own)]
 
 
-def _wanted_services(facts: Facts) -> list[str]:
+def wanted_services(facts: Facts) -> list[str]:
     edge = facts.expected.get("edge", {}).get("enabled", True)
     return [name for name in _NEEDED if edge or name not in ("nginx", "haproxy")]
 
@@ -63,7 +61,7 @@ def _wanted_services(facts: Facts) -> list[str]:
 )
 def services_healthy(facts: Facts) -> Outcome:
     services = services_of(facts)
-    problems = [f"there is no service {name}" for name in _wanted_services(facts) if name not in services]
+    problems = [f"there is no service {name}" for name in wanted_services(facts) if name not in services]
     for name, service in sorted(services.items()):
         problems += _of_tasks(name, service)
         problems += _of_update(facts.stack, name, service)
@@ -265,97 +263,6 @@ def differences(facts: Facts) -> dict[str, list[str]]:
         if has is None or lines:
             found[path] = [] if has is None else [line for line in lines if not line.startswith("@@")]
     return found
-
-
-def _of_plan(facts: Facts, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for name in _wanted_services(facts):
-        yield name, facts.plan["services"][name][kind]
-
-
-def _amounts(cpus: float, memory: int) -> str:
-    return f"{cpus:g} CPU, {format_size(int(memory))}"
-
-
-@check(
-    "limits",
-    "S15 S16 S17 S18 S19",
-    "containers",
-    "No container can use more memory, CPU or processes than the plan gives it",
-    target="the plan's limits, in force on every container",
-    command=INSPECT + " --format '{{.Name}} {{.HostConfig.NanoCpus}} {{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}'",
-    fix=SITE,
-    needs="engine",
-)
-def limits(facts: Facts) -> Outcome:
-    planned, problems, lines = dict(_of_plan(facts, "limits")), [], []
-    for one in containers_of(facts):
-        has = (one["cpus"] / NANO, one["memory"], one["pids"])
-        lines.append(f"{one['name']}: {_amounts(*has[:2])}, {has[2]} processes")
-        if one["cpuset"]:
-            mend = f"docker service update --force {facts.stack}_{one['service']}"
-            problems.append(f"{one['name']} is held to the CPUs or memory nodes {' and '.join(one['cpuset'])}: {mend}")
-        wanted = planned.get(one["service"])
-        if wanted is None:
-            if not all(has):
-                problems.append(f"{one['service']} is not limited")
-        elif (round(has[0], 6), *has[1:]) != (round(float(wanted["cpus"]), 6), wanted["memory"], wanted["pids"]):
-            problems.append(
-                f"{one['service']} may use {_amounts(*has[:2])} and {has[2]} processes, "
-                f"not {_amounts(wanted['cpus'], wanted['memory'])} and {wanted['pids']}"
-            )
-    return none_of(problems, f"{len(lines)} containers limited as planned", "\n".join(lines))
-
-
-@check(
-    "reservations",
-    "S15 S16 S17",
-    "containers",
-    "Every service has the memory and CPU set aside that the plan promises it",
-    target="the plan's reservations",
-    command="docker service inspect --format '{{.Spec.TaskTemplate.Resources.Reservations}}' $(docker service ls -q)",
-    fix=SITE,
-    needs="engine",
-)
-def reservations(facts: Facts) -> Outcome:
-    services, problems, lines = services_of(facts), [], []
-    for name, wanted in _of_plan(facts, "reservations"):
-        if name not in services:
-            problems.append(f"there is no service {name}")
-            continue
-        has = services[name]["values"]["reservations"]
-        lines.append(f"{name}: {_amounts(has['cpus'] / NANO, has['memory'])}")
-        if (has["cpus"], has["memory"]) != (round(float(wanted["cpus"]) * NANO), wanted["memory"]):
-            is_, planned = _amounts(has["cpus"] / NANO, has["memory"]), _amounts(wanted["cpus"], wanted["memory"])
-            problems.append(f"{name} has {is_} set aside, not {planned}")
-    return none_of(problems, f"{len(lines)} services as planned", "\n".join(lines))
-
-
-@check(
-    "health-timing",
-    "S41 S42",
-    "containers",
-    "Health checks of the application and the database ask as often as planned",
-    target="the plan's interval, timeout, start period and retries",
-    command="docker service inspect --format '{{.Spec.TaskTemplate.ContainerSpec.Healthcheck}}' {stack}_app",
-    fix=SITE,
-    needs="engine",
-)
-def health_timing(facts: Facts) -> Outcome:
-    problems, lines = [], []
-    for name, wanted in facts.plan["health"].items():
-        has = (services_of(facts).get(name) or {"values": {}})["values"].get("health")
-        if not has or has["test"][:1] == ["NONE"]:
-            problems.append(f"{name} has no health check of its own")
-            continue
-        lines.append(f"{name}: {has}")
-        problems += [
-            f"{name}: {key} is {has[key] / NANO:g} s, not {wanted[key]}"
-            for key in ("interval", "timeout", "start_period")
-            if has[key] != round(parse_duration(wanted[key]) * NANO)
-        ]
-        if has["retries"] != wanted["retries"]:
-            problems.append(f"{name}: {has['retries']} retries, not {wanted['retries']}")
-    return none_of(problems, f"{', '.join(facts.plan['health'])} as planned", "\n".join(lines))
 
 
 @check(
