@@ -12,7 +12,7 @@ version_added: 1.0.0
 description:
   - Writes the Python files that the command is made of, the same that the collection's modules use, a program that
     starts them, and what it is to know of the stack. Timers of the host run it without a controller.
-  - What is written is what this module itself imports for that command, so nothing is missing and nothing is left over.
+  - What is written is what that command imports, so nothing is missing and nothing is left over.
 author:
   - firstbell contributors (@firstbell)
 options:

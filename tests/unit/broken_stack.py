@@ -201,7 +201,11 @@ BROKEN: list[tuple[str, Break, str]] = [
         _node(1, role="manager"),
         "not a worker: docker node demote n2",
     ),
-    ("services-healthy", _node(1, name="bell1", state="down"), "old entry, which is down: docker node rm --force n2"),
+    (
+        "services-healthy",
+        _node(1, name="bell1", state="down"),
+        "old entry, which is down: docker node demote n2; docker node rm --force n2",
+    ),
     ("services-healthy", _service("redis", update="rollback_completed"), "redis was rolled back to what it was before"),
     ("services-healthy", _service("redis", update="rollback_paused"), "the update of redis is rollback_paused"),
     ("services-healthy", _seen("engine", autolock=True), "docker swarm update --autolock=false"),

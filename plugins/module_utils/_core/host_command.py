@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import InputError
+from .errors import FirstbellError, InputError
 
 PACKAGE = "firstbell"
 CONFIG_MODE = 0o644
@@ -60,7 +60,8 @@ def needed(find: Callable[[str], Source | None], entry: str) -> dict[str, Source
     """The sources that ``entry`` imports, directly or not, with the packages that they are in.
 
     ``find`` tells the source of a dotted name below the package ("" for itself), None where no module is called so.
-    It is asked for a name in a package only after the package, and never for one in a module.
+    It is asked for a name in a package only after the package, and never for one in a module. Raises FirstbellError
+    where ``entry`` is no module.
     """
     found: dict[str, Source] = {}
 
@@ -76,6 +77,8 @@ def needed(find: Callable[[str], Source | None], entry: str) -> dict[str, Source
                 add(imported)
 
     add(entry)
+    if entry not in found:
+        raise FirstbellError(f"the source of {entry} has not come to this host")
     return found
 
 

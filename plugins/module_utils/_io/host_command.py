@@ -16,7 +16,7 @@ from . import system
 
 
 def source(name: str) -> Source | None:
-    """The source of a module by its full name, which is not run; None where no module is called so.
+    """The source of a module by its full name; None where no module is called so. Only the packages above it are run.
 
     Modules arrive in an archive, or over the controller's connection, so their loaders are asked.
     """

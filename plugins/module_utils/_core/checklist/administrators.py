@@ -104,7 +104,8 @@ def _other_keys(facts: Facts) -> dict[str, str]:
                 opened.setdefault(f"{option} {path}", []).append(account)
     return {
         f"sshd opens {', '.join(names[:5])} also by {source}": (
-            f"take out what grep -ri {source.partition(' ')[0]} /etc/ssh/sshd_config* shows, and systemctl reload ssh; "
+            "have your own key in ~/.ssh/authorized_keys and keep a session open; take out what "
+            f"grep -ri {source.partition(' ')[0]} /etc/ssh/sshd_config* shows, and systemctl reload ssh; "
             "what is yours: name what it points to in checks_known_jobs"
         )
         for source, names in opened.items()

@@ -177,7 +177,7 @@ def checksums(facts: Facts) -> Outcome:
     "database",
     "Nobody can log into the database with a default password, a weak method or too many rights",
     target="the stack's own roles, with SCRAM verifiers and no rights of their own; the superuser has no password",
-    command=sql("SELECT rolname, rolsuper, left(rolpassword, 14) FROM pg_authid WHERE rolcanlogin"),
+    command=sql("SELECT rolname, rolcanlogin, rolsuper, left(rolpassword, 14) FROM pg_authid"),
     fix=_OF_ROLES,
     needs="database",
 )

@@ -23,7 +23,7 @@ def _rights(role: Mapping[str, Any]) -> str:
 
 
 def logins(role: Mapping[str, Any], own: Collection[str], wanted: Mapping[str, Any]) -> Iterator[str]:
-    """Of a role that may log in."""
+    """What is wrong with one role: the stack's own, or one that may log in."""
     name = role["name"]
     if name == "postgres":
         if not role["without_password"]:

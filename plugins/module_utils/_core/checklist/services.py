@@ -101,7 +101,7 @@ def _of_update(stack: str, name: str, service: Mapping[str, Any]) -> list[str]:
     if service["update"] in ("paused", "rollback_paused"):
         return [f"the update of {name} is {service['update']}"]
     if service["update"] == "rollback_completed" and name != "app":
-        mend = f"make site, and where that finds nothing to change: docker service update --force {stack}_{name}"
+        mend = f"make site; if that changes nothing, at a quiet time: docker service update --force {stack}_{name}"
         return [f"{name} was rolled back to what it was before: {mend}"]
     return []
 
@@ -115,14 +115,14 @@ def _of_nodes(facts: Facts) -> list[str]:
     ready = {one["name"] for one in nodes if one["state"] == "ready"}
     for one in sorted(nodes, key=lambda one: str(one["name"])):
         who, name, role = f"the host {one['name']}", one["name"], roles.get(one["name"])
+        remove = f"docker node demote {one['id']}; docker node rm --force {one['id']}"
         if roles and role is None:
-            remove = f"docker node demote {one['id']}; docker node rm --force {one['id']}; {_NEW_TOKENS}"
             problems.append(
                 f"{who} is in the swarm and not in the inventory. If it is one of yours under its old name, "
-                f"systemctl restart docker on it; else: {remove}"
+                f"systemctl restart docker on it; else: {remove}; {_NEW_TOKENS}"
             )
         elif one["state"] != "ready" and name in ready:
-            problems.append(f"{who} has an old entry, which is {one['state']}: docker node rm --force {one['id']}")
+            problems.append(f"{who} has an old entry, which is {one['state']}: {remove}")
         elif one["state"] != "ready":
             problems.append(f"{who} is {one['state']} for the swarm: systemctl start docker, on that host")
         elif one["availability"] != "active":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..._core.errors import FirstbellError
@@ -18,9 +18,8 @@ from ..operations.containers import kills, moment
 
 _SERVICE_LABEL = "com.docker.swarm.service.name"
 _ONE_PLACE = ("NoNewPrivs", "CapEff", "Seccomp", "Uid")
-#: Policies by which the engine starts a container when it starts itself.
-_COMES_BACK = ("always", "unless-stopped")
-_STOPPED = '{"status": ["created", "exited"]}'
+#: By this policy the engine starts a container when it starts itself, also one that was stopped.
+_COMES_BACK = "always"
 
 
 def gather(stack: str) -> dict[str, Any]:
@@ -33,12 +32,8 @@ def gather(stack: str) -> dict[str, Any]:
             key: info.get(key) for key in ("ServerVersion", "LoggingDriver", "SecurityOptions", "LiveRestoreEnabled")
         },
         "services": _services(stack, networks) if manager else {},
-        "containers": _containers(stack),
-        "stopped": [
-            one
-            for one in _containers(stack, all="1", filters=_STOPPED)
-            if not one["service"] and one["restart"] in _COMES_BACK
-        ],
+        "containers": _containers(stack, engine_api.call("GET", "/containers/json")),
+        "stopped": [one for one in _containers(stack, _ended()) if one["restart"] == _COMES_BACK],
         "networks": {
             network["Name"]: {"internal": network["Internal"], "driver": network["Driver"]} for network in networks
         },
@@ -119,11 +114,17 @@ def gather_released(stack: str) -> str:
     return image
 
 
-def _containers(stack: str, **query: str) -> list[dict[str, Any]]:
+def _ended() -> list[dict[str, Any]]:
+    """Containers that do not run, but the tasks of services, which never start again."""
+    listed = engine_api.call("GET", "/containers/json", all="1", filters='{"status": ["created", "exited"]}')
+    return [one for one in listed if _SERVICE_LABEL not in (one["Labels"] or {})]
+
+
+def _containers(stack: str, listed: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found = []
-    for listed in engine_api.call("GET", "/containers/json", **query):
+    for one in listed:
         try:
-            found.append(_container(stack, engine_api.call("GET", f"/containers/{listed['Id']}/json")))
+            found.append(_container(stack, engine_api.call("GET", f"/containers/{one['Id']}/json")))
         except engine_api.EngineError as error:
             if error.status != 404:  # noqa: PLR2004 - it has ended meanwhile
                 raise

@@ -158,8 +158,9 @@ def kills(pid: int) -> int | None:
             path = f"/sys/fs/cgroup/memory{group}/memory.oom_control"
         else:
             continue
-        for entry in (system.read_text(os.path.normpath(path)) or "").splitlines():
-            name, _space, value = entry.partition(" ")
-            if name == "oom_kill":
-                return int(value)
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            for entry in (system.read_text(os.path.normpath(path)) or "").splitlines():
+                name, _space, value = entry.partition(" ")
+                if name == "oom_kill":
+                    return int(value)
     return None

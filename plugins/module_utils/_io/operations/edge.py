@@ -32,8 +32,10 @@ def gather_servers(stack: str) -> list[dict[str, Any]]:
     """What was ordered of each server, for every HAProxy of this host; raises UnreachableError."""
     found = []
     for container in containers.find_all(stack, "haproxy"):
-        # The first line is the format's version.
-        _version, names, *lines = _said(container["pid"], "show servers state").strip().splitlines()
+        said = _said(container["pid"], "show servers state").strip().splitlines()
+        if not said:
+            raise inside.UnreachableError("HAProxy does not tell the state of its servers")
+        _version, names, *lines = said
         for line in lines:
             row = dict(zip(names.lstrip("# ").split(), line.split()))
             found.append(

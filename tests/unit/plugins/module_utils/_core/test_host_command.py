@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import InputError
+from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError, InputError
 from ansible_collections.firstbell.stack.plugins.module_utils._core.host_command import (
     File,
     Source,
@@ -58,6 +58,11 @@ def test_only_what_is_imported_is_needed() -> None:
     assert set(known) - set(needed(find, "_tool.cli")) == {"_tool.other", "_core.plan", "_core.wal"}
     # Asking for a name in a module would run the module.
     assert not {"_io.files.read", "_core.unused.x"} & set(asked)
+
+
+def test_a_command_that_did_not_come_along_is_not_installed_as_nothing() -> None:
+    with pytest.raises(FirstbellError, match=r"the source of _tool.cli has not come"):
+        needed(sources({"": "", "_core": "", "_core.plan": ""}).get, "_tool.cli")
 
 
 def test_the_program_is_python() -> None:
