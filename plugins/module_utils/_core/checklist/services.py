@@ -168,8 +168,8 @@ def replicas(facts: Facts) -> Outcome:
     "Every replica gets its share of the visitors",
     target="no server of HAProxy taken out or drained by hand, and each with its planned weight",
     command="show servers state, at HAProxy's socket /run/haproxy/admin.sock",
-    fix="HAProxy forgets what it was told by hand when it reads its files again, without a pause: "
-    "docker kill --signal USR2 $(docker ps --quiet --filter name={stack}_haproxy)",
+    fix="docker kill --signal USR2 $(docker ps --quiet --filter name={stack}_haproxy)"
+    "  # it reads its file again, without a pause, and forgets what it was told by hand",
     needs="balancer",
     everywhere=True,
 )
