@@ -68,13 +68,14 @@ def axe() -> str:
         return file.read().decode("utf-8")
 
 
-def open_page(page: Path, *options: str) -> str:
-    """Open a page without a window; what the browser printed."""
+def open_page(page: Path | str, *options: str) -> str:
+    """Open a page, by its file or its URL, without a window; what the browser printed."""
+    url = page if isinstance(page, str) else page.as_uri()
     with tempfile.TemporaryDirectory() as profile:
         said = subprocess.run(
             [
                 *(chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"),
-                *(f"--user-data-dir={profile}", "--virtual-time-budget=20000", *options, page.as_uri()),
+                *(f"--user-data-dir={profile}", "--virtual-time-budget=20000", *options, url),
             ],
             capture_output=True,
             text=True,
