@@ -6,6 +6,7 @@ Chromium is Debian's; axe-core comes from npm and is never part of a page that i
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -42,15 +43,19 @@ axe.run(document, {runOnly: %s, resultTypes: ['violations']}).then(
 
 def chromium() -> str:
     """The browser's program; Debian's is installed where there is none and this is root."""
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    # Tests that run at the same time wait for each other.
+    with (_CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shutil.which("chromium") and os.geteuid() == 0:
+            install = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
+            environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+            subprocess.run([*install, "update"], check=True)
+            packages = ["chromium", "fonts-dejavu-core"]
+            subprocess.run(
+                [*install, "install", "-y", "--no-install-recommends", *packages], check=True, env=environment
+            )
     found = shutil.which("chromium")
-    if not found and os.geteuid() == 0:
-        subprocess.run(["apt-get", "update", "-qq"], check=True)
-        packages = ["chromium", "fonts-dejavu-core"]
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], check=True, env=environment
-        )
-        found = shutil.which("chromium")
     assert found, "install Debian's package chromium"
     return found
 
