@@ -88,6 +88,7 @@ def judge(rounds: Rounds) -> Outcome:
     check(CLAIM, rounds)
     whole, settings, indexes = (reduction(rounds, ours=name) for name in ("ours", "settings", "indexes"))
     verdict = "holds" if whole >= CLAIM.least and apart(rounds) else "does not hold"
-    said = changed(settings) if apart(rounds, ours="settings") else "nothing beyond the spread"
-    note = f"The indexes do it ({changed(indexes)} by themselves); the settings alone bring {said}."
+    told_apart = apart(rounds, ours="settings") or apart(rounds, naive="settings", ours="naive")
+    said = f"make it {changed(settings)}" if told_apart else "change nothing beyond the spread"
+    note = f"The indexes do it ({changed(indexes)} by themselves); the settings alone {said}."
     return Outcome(verdict, f"{changed(whole)}; {spreads(CLAIM, rounds)}", (note,))
