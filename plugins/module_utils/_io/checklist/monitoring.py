@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..._core.checklist.monitoring import WATCHDOG
 from .. import system
 from ..operations.prometheus import Prometheus
 
@@ -70,13 +71,14 @@ def gather(stack: str, expected: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _firing(prometheus: Prometheus) -> list[dict[str, str]]:
-    """What fires, the heartbeat always among it. A Prometheus that was just started knows nothing yet: wait for it."""
+    """What fires, the heartbeat always among it. A Prometheus that was just started may not know yet: wait for it."""
     deadline = time.monotonic() + _YOUNG
     while True:
         firing = [labels for labels, _value in prometheus.query(_FIRING)]
+        beats = WATCHDOG in {labels.get("alertname") for labels in firing}
         # Nothing before it has scraped itself.
-        started = [value for _labels, value in prometheus.query(_STARTED)] if not firing else []
-        if firing or time.monotonic() > deadline or (started and time.time() - started[0] > _YOUNG):
+        started = [] if beats else [value for _labels, value in prometheus.query(_STARTED)]
+        if beats or time.monotonic() > deadline or (started and time.time() - started[0] > _YOUNG):
             return firing
         time.sleep(_PAUSE)
 

@@ -9,12 +9,14 @@ import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import monitoring
 
 WATCHDOG = {"alertname": "Watchdog", "severity": "none"}
+OTHER = {"alertname": "BackupDrillMissing", "severity": "warning"}
 
 
 class Prometheus:
     """Answers as one that was started ``age`` seconds ago and evaluates its rules ``silent`` questions later."""
 
-    def __init__(self, age: float | None, silent: int) -> None:
+    def __init__(self, age: float | None, silent: int, *others: dict[str, str]) -> None:
+        self.others = [(other, 1.0) for other in others]
         self.started = None if age is None else time.time() - age
         self.silent = silent
 
@@ -22,7 +24,7 @@ class Prometheus:
         if "process_start_time_seconds" in query:
             return [({}, self.started)] if self.started else []
         self.silent -= 1
-        return [] if self.silent >= 0 else [(WATCHDOG, 1.0)]
+        return self.others if self.silent >= 0 else [*self.others, (WATCHDOG, 1.0)]
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +37,11 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_a_young_one_is_given_time(pauses: list[float]) -> None:
     assert monitoring._firing(Prometheus(10, 4)) == [WATCHDOG]
     assert len(pauses) == 4
+
+
+def test_one_that_has_evaluated_some_of_its_rules_is_given_time(pauses: list[float]) -> None:
+    assert monitoring._firing(Prometheus(10, 3, OTHER)) == [OTHER, WATCHDOG]
+    assert len(pauses) == 3
 
 
 def test_an_old_one_that_fires_nothing_is_not_waited_for(pauses: list[float]) -> None:
