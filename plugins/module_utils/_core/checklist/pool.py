@@ -16,7 +16,7 @@ _CONSOLE = (
     'docker exec "$(docker ps -q -f name={stack}_pgbouncer)" '
     "psql --host=/run/pgbouncer --port=6432 --username=pgbouncer --dbname=pgbouncer --command="
 )
-#: Neither reads its files again, so the playbook sees nothing to do after a change in the running program.
+#: Neither reads its files again by itself, so the playbook sees nothing to do after a change in the running program.
 _RELOAD = f"{SITE}. What was only set at the console goes with: {_CONSOLE}RELOAD"
 _RESTART = f"{SITE}. What was only set in the running cache goes with: docker service update --force {{stack}}_redis"
 _LONGEST_WAIT = 1.0
