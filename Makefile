@@ -19,7 +19,7 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 export ANSIBLE_VAULT_PASSWORD_FILE := $(CURDIR)/.vault_password
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev secrets sandbox sandbox-remove site deploy rollback simulate drill check verify verify-full maintain diagnose load-test setup-load demo test engine lint unit molecule benchmark clean
+.PHONY: help setup setup-dev secrets sandbox sandbox-remove site deploy rollback simulate drill check verify verify-full maintain update-images diagnose load-test setup-load demo test engine lint unit molecule benchmark clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ verify-full: setup-load ## the same after all rehearsals and a load test; a real
 
 maintain: setup ## the reports of the day, the week and the month; ARGS="--tags daily" for one
 	$(PLAYBOOK) playbooks/maintain.yml
+
+update-images: setup ## build all images anew from Debian's current packages, and run the services from them
+	$(PLAYBOOK) playbooks/update_images.yml
 
 diagnose: setup ## why is it slow, full or out of connections? changes nothing
 	$(PLAYBOOK) playbooks/diagnose.yml

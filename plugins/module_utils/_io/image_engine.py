@@ -145,7 +145,6 @@ class Engine:
         run(
             [
                 "mmdebstrap",
-                "--quiet",
                 "--variant=minbase",
                 f"--include={','.join(request.packages)}",
                 f"--dpkgopt={options}",

@@ -48,6 +48,7 @@ OF_MONITORING = (
     "grafana",
 )
 IMAGE_AGE = 45 * DAY
+_UPDATE = "run the playbook update_images at a quiet time"
 OFTEN = 0.05
 _SHOWN = 8
 
@@ -265,14 +266,10 @@ def images(facts: Mapping[str, Any]) -> Section:
     if outdated:
         shown = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in sorted(outdated.items())[:_SHOWN])
         findings.append(
-            f"Debian has newer versions of {count(len(outdated), 'package')} of the images ({shown});"
-            " set images_revision to any new text, such as the date, and run the playbook site"
+            f"Debian has newer versions of {count(len(outdated), 'package')} of the images ({shown}); {_UPDATE}"
         )
     elif oldest > IMAGE_AGE:
-        findings.append(
-            f"the oldest image is {duration(oldest)} old;"
-            " set images_revision to any new text, such as the date, and run the playbook site"
-        )
+        findings.append(f"the oldest image is {duration(oldest)} old; {_UPDATE}")
     return Section(
         "images",
         "Images",

@@ -196,7 +196,7 @@ MONTHS: list[tuple[Break, str]] = [
     ),
     (
         lambda facts: facts["images"][0]["newer"].update(openssl=("3.5.1", "3.5.2")),
-        "Debian has newer versions of 1 package of the images (openssl 3.5.1 -> 3.5.2); set images_revision",
+        "Debian has newer versions of 1 package of the images (openssl 3.5.1 -> 3.5.2); run the playbook update_images",
     ),
     (lambda facts: facts["images"][0].update(created=NOW - 90 * DAY), "the oldest image is 90 days old"),
     (lambda facts: facts["capacity"]["fired"].update(HostCpuHigh=2 * DAY), "HostCpuHigh fired for 2 days"),
