@@ -73,6 +73,11 @@ options:
         not empty, and may stay in a play.
     type: raw
     default: false
+  definitions_path:
+    description:
+      - File on the host in which to keep what the tables are after the last migration.
+      - With it M(firstbell.stack.checklist) finds what was changed by hand.
+    type: path
   resolve:
     description: What became of migrations that have failed.
     type: dict
@@ -175,7 +180,7 @@ from typing import Any
 from ..module_utils import _shell
 from ..module_utils._core import prisma
 from ..module_utils._core.errors import InputError
-from ..module_utils._io import image_files, postgres
+from ..module_utils._io import definitions, image_files, postgres
 from ..module_utils._io import prisma as io
 
 ARGUMENTS = {
@@ -190,6 +195,7 @@ ARGUMENTS = {
         "statement_timeout": {"type": "str", "default": "0s"},
         "advisory_lock_timeout": {"type": "str", "default": "10s"},
         "baseline": {"type": "raw", "default": False},
+        "definitions_path": {"type": "path"},
         "resolve": {
             "type": "dict",
             "options": {
@@ -215,6 +221,7 @@ def migrate(params: dict[str, Any], context: _shell.Context) -> Mapping[str, Any
     if wait == "0ms":
         raise InputError("advisory_lock_timeout: 0s would wait for ever; give a limit such as 10s")
     migrations = _read(params)
+    kept = False
     with postgres.connect(params, application="firstbell migrations ledger") as session:
         ledger = io.Ledger(session, params["schema"])
         if context.check_mode:
@@ -234,7 +241,13 @@ def migrate(params: dict[str, Any], context: _shell.Context) -> Mapping[str, Any
             io.apply(
                 plan, migrations, ledger, lambda: postgres.connect(params, settings, application="firstbell migration")
             )
-    return prisma.report(plan, done=not context.check_mode, diff=context.diff_mode)
+            path, applied = (
+                params["definitions_path"],
+                [name for name, state in plan.after.items() if state == "applied"],
+            )
+            kept = bool(path) and definitions.keep(session, params["schema"], path, applied)
+    result = prisma.report(plan, done=not context.check_mode, diff=context.diff_mode)
+    return {**result, "changed": bool(result["changed"]) or kept}
 
 
 def _read(params: dict[str, Any]) -> tuple[prisma.Migration, ...]:

@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import data
+from ansible_collections.firstbell.stack.plugins.module_utils._io import definitions
+from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import data, schema
+from ansible_collections.firstbell.stack.plugins.module_utils._io.postgres import ConnectError
 
 from integration.postgres_server import Server
 
 ROLES = ("verify_owner", "verify_app", "verify_monitoring")
-KINDS = ("barred", "strange_owners", "weak_tables", "unproven", "invalid_indexes")
-ENFORCED_OR_NOT = 18
+KINDS = ("barred", "given", "strangers", "strange_owners", "weak_tables", "unproven", "invalid_indexes")
+PARAMETERS, ENFORCED_OR_NOT = 15, 18
 TABLES = """
 CREATE TABLE students (id int PRIMARY KEY, name text);
 CREATE TABLE attendance (id int GENERATED ALWAYS AS IDENTITY, student int REFERENCES students);
@@ -27,12 +31,37 @@ CREATE RULE kept AS ON DELETE TO audit_log DO INSTEAD NOTHING;
 CREATE VIEW named AS SELECT name FROM students;
 CREATE INDEX by_name ON students (name);
 """
+BY_DEFAULT = """
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO verify_app;
+ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO verify_app;
+"""
 LEDGER = """
 CREATE TABLE _prisma_migrations (id text, migration_name text, checksum text, started_at timestamptz DEFAULT now(),
                                  finished_at timestamptz, rolled_back_at timestamptz, logs text);
 INSERT INTO _prisma_migrations VALUES ('1', 'one', '', now(), now(), NULL), ('2', 'two', '', now(), NULL, now());
 """
+OWNERS = "ALTER DEFAULT PRIVILEGES FOR ROLE verify_owner"
 FAULTS = {
+    "GRANT SELECT (name) ON students TO PUBLIC": "PUBLIC SELECT (name) TABLE students",
+    "GRANT SELECT, TRUNCATE ON students, attendance TO verify_app": "verify_app TRUNCATE TABLE attendance 2",
+    "GRANT INSERT ON students TO verify_monitoring": "verify_monitoring INSERT TABLE students",
+    "GRANT SELECT ON students TO verify_app WITH GRANT OPTION": "REVOKE GRANT OPTION FOR SELECT ON TABLE students",
+    "GRANT EXECUTE ON FUNCTION pg_read_file(text) TO verify_app": "verify_app EXECUTE ROUTINE pg_read_file(text)",
+    "GRANT EXECUTE ON FUNCTION pg_ls_dir(text) TO PUBLIC": "PUBLIC EXECUTE ROUTINE pg_ls_dir(text)",
+    "GRANT UPDATE ON SEQUENCE audit_log_id_seq TO PUBLIC": "PUBLIC UPDATE SEQUENCE audit_log_id_seq",
+    "CREATE SCHEMA other; GRANT CREATE ON SCHEMA other TO verify_app": "verify_app CREATE SCHEMA other",
+    "GRANT CREATE ON DATABASE verify TO verify_app": "verify_app CREATE DATABASE verify",
+    "GRANT SELECT ON pg_authid TO verify_monitoring": "verify_monitoring SELECT TABLE pg_authid",
+    f"{OWNERS} IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC": "PUBLIC SELECT 1 tables that verify_owner",
+    f"{OWNERS} GRANT ALL ON TABLES TO verify_monitoring": "verify_monitoring DELETE, INSERT",
+    f"{OWNERS} IN SCHEMA public REVOKE INSERT ON TABLES FROM verify_app": "verify_app use the tables that verify_owner",
+    "REVOKE pg_monitor FROM verify_monitoring": "verify_monitoring see statistics",
+    "CREATE FUNCTION evil() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'": "evil() runs as the superuser",
+    "ALTER FUNCTION pg_read_file(text) SECURITY DEFINER": "pg_read_file(text) runs as the superuser",
+    "CREATE FUNCTION spy() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';"
+    "CREATE EVENT TRIGGER spy ON ddl_command_end EXECUTE FUNCTION spy()": "the event trigger spy",
+    "CREATE PUBLICATION everything FOR ALL TABLES": "the publication everything refuses",
+    "ALTER DATABASE verify OWNER TO verify_app": "the database verify belongs to verify_app",
     "REVOKE USAGE ON SCHEMA public FROM PUBLIC": "verify_app use the schema public",
     "REVOKE CONNECT ON DATABASE verify FROM PUBLIC": "verify_monitoring connect to the database verify",
     "REVOKE ALL ON SCHEMA public FROM verify_owner, PUBLIC": "verify_owner make tables in the schema public",
@@ -65,8 +94,10 @@ def server(every_postgres: Server) -> Iterator[Server]:
     with every_postgres.database("verify", ROLES[0]):
         with every_postgres.connect("verify") as connection:
             connection.execute("ALTER SCHEMA public OWNER TO verify_owner")
+            connection.execute("GRANT pg_monitor TO verify_monitoring")
             connection.execute("SET ROLE verify_owner")
             connection.execute(TABLES)
+            connection.execute(BY_DEFAULT)
         yield every_postgres
     with every_postgres.connect() as connection:
         connection.execute(f"DROP ROLE {', '.join(ROLES)}")
@@ -79,6 +110,7 @@ def gather(server: Server) -> dict[str, Any]:
         "roles_extra": [],
         "app_role_revoked": ["audit_log"],
         "app_role_creates_tables": False,
+        "settings": {},
         **dict(zip(("owner_role", "app_role", "monitoring_role"), ROLES)),
     }
     return data.gather("verify", expected, {})
@@ -98,7 +130,7 @@ def test_a_fault_is_found_and_its_statement_mends_it(server: Server, fault: str,
     with server.connect("verify") as connection:
         connection.execute(fault)
     problems = found(server)
-    assert any(said in " ".join(one.values()) for one in problems)
+    assert any(said in " ".join(map(str, one.values())) for one in problems)
     with server.connect("verify") as connection:
         for one in problems:
             connection.execute(one["fix"])
@@ -151,3 +183,127 @@ def test_a_migration_that_failed_is_told_from_one_under_way(server: Server) -> N
         assert (failed["name"], failed["log"]) == ("three", "no seat")
         connection.execute("SELECT pg_advisory_lock(72707369)")
         assert gather(server)["migrations"]["failed"] == []
+
+
+DRIFTS = {
+    "ALTER TABLE attendance DROP CONSTRAINT attendance_student_fkey": "lost its constraint attendance_student_fkey",
+    "ALTER TABLE students DROP CONSTRAINT students_pkey CASCADE": "lost its constraint students_pkey",
+    "ALTER TABLE students ALTER COLUMN name DROP NOT NULL": "lost its NOT NULL name",
+    "ALTER TABLE students ALTER COLUMN place SET NOT NULL": "has got the NOT NULL place",
+    "ALTER TABLE students ALTER COLUMN name SET DEFAULT 'x'": "has another default name",
+    "ALTER TABLE students ALTER COLUMN name DROP DEFAULT": "lost its default name",
+    "ALTER TABLE students ALTER COLUMN place TYPE varchar(9)": "has another column place",
+    "DROP INDEX unique_name": "lost its unique index CREATE UNIQUE INDEX ON",
+    "DROP TRIGGER stamp ON students": "lost its trigger stamp",
+    "ALTER TABLE students ADD CONSTRAINT never CHECK (false) NOT VALID": "has got the constraint never",
+    "CREATE TRIGGER other BEFORE INSERT ON students FOR EACH ROW EXECUTE FUNCTION stamp()": "has got the trigger other",
+    "CREATE OR REPLACE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'": "has another",
+    "CREATE FUNCTION more() RETURNS int LANGUAGE sql AS 'SELECT 1'": "has got the function public.more()",
+    "ALTER TABLE students ENABLE ROW LEVEL SECURITY; CREATE POLICY none ON students USING (false)": "row-level",
+    "DROP VIEW named": "lost its view public.named",
+}
+MORE = """
+CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+DROP VIEW named;
+ALTER TABLE students ADD place text, ALTER name SET NOT NULL, ALTER name SET DEFAULT 'nobody';
+CREATE VIEW named AS SELECT name FROM students;
+CREATE UNIQUE INDEX unique_name ON students (name, id);
+CREATE TRIGGER stamp BEFORE INSERT ON students FOR EACH ROW EXECUTE FUNCTION stamp();
+"""
+
+
+@pytest.mark.parametrize(("fault", "said"), DRIFTS.items())
+def test_what_no_migration_has_made_is_found_and_mended(server: Server, tmp_path: Path, fault: str, said: str) -> None:
+    path = str(tmp_path / "schema.json")
+
+    def drifted() -> list[dict[str, str]]:
+        with data._session(data._login(server.socket, "verify")) as session:
+            return schema.gather_drift(session, definitions.read(path), "verify_app")
+
+    assert drifted() == []
+    with server.connect("verify") as connection:
+        connection.execute("SET ROLE verify_owner")
+        connection.execute(LEDGER)
+        connection.execute(MORE)
+    with data._session(data._login(server.socket, "verify")) as session:
+        assert definitions.keep(session, "public", path, ["one"])
+        assert not definitions.keep(session, "public", path, ["one"])
+    assert drifted() == []
+    with server.connect("verify") as connection:
+        connection.execute(fault)
+        problems = drifted()
+        assert any(said in one["problem"] for one in problems)
+        for one in problems:
+            connection.execute(one["fix"])
+        assert drifted() == []
+        connection.execute("DROP TABLE students CASCADE; ALTER TABLE attendance DROP COLUMN student")
+    gone = [one["problem"].partition(" since")[0] for one in drifted() if not one["fix"]]
+    assert gone == ["is gone", "has lost its column student"]
+
+
+def test_rights_on_parameters_are_found(server: Server) -> None:
+    if server.major < PARAMETERS:
+        pytest.skip("PostgreSQL has them from 15 on")
+    with server.connect("verify") as connection:
+        connection.execute("GRANT SET ON PARAMETER log_statement TO verify_app")
+        (one,) = found(server)
+        assert one["first"] == "PARAMETER log_statement"
+        connection.execute(one["fix"])
+    assert found(server) == []
+
+
+def test_where_sequences_stand(server: Server) -> None:
+    with server.connect("verify") as connection:
+        connection.execute(
+            'CREATE TABLE entries (id serial PRIMARY KEY); CREATE TABLE "Odd name" (id bigserial UNIQUE)'
+        )
+        connection.execute("INSERT INTO entries SELECT FROM generate_series(1, 7)")
+        by_name = {one["name"]: one for one in gather(server)["sequences"]}
+        assert by_name["entries_id_seq"] == {
+            "name": "entries_id_seq",
+            "table": "entries",
+            "most": 2147483647,
+            "highest": 7,
+            "next": 8,
+        }
+        assert by_name['"Odd name_id_seq"']["next"] == 1
+        connection.execute("SELECT setval('entries_id_seq', 3)")
+    assert {one["name"]: one["next"] for one in gather(server)["sequences"]}["entries_id_seq"] == 4
+
+
+def test_what_would_recover_at_the_next_start_and_who_blocks(server: Server) -> None:
+    seen = gather(server)
+    assert (seen["signals"], seen["blockers"]) == ([], [])
+    signal = server.data / "standby.signal"
+    with server.connect("verify") as holder, server.connect("verify") as waiter, holder.transaction():
+        signal.touch()
+        holder.execute("LOCK TABLE guarded")
+        waiter.pgconn.send_query(b"SELECT * FROM guarded")
+        time.sleep(6)
+        seen = gather(server)
+        signal.unlink()
+        assert seen["signals"] == ["standby.signal"]
+        assert [(one["pid"], one["waiting"]) for one in seen["blockers"]] == [(holder.info.backend_pid, 1)]
+        holder.execute("COMMIT; BEGIN")
+        while waiter.pgconn.get_result():
+            pass
+
+
+@pytest.mark.parametrize(
+    ("fault", "fix"),
+    [
+        ("ALTER DATABASE verify ALLOW_CONNECTIONS false", "ALTER DATABASE verify ALLOW_CONNECTIONS true"),
+        ("ALTER DATABASE verify RENAME TO other", "ALTER DATABASE other RENAME TO verify"),
+        (
+            "ALTER DATABASE verify SET session_preload_libraries = 'missing'",
+            "ALTER DATABASE verify RESET session_preload_libraries",
+        ),
+    ],
+)
+def test_a_database_that_takes_no_session_is_opened_again(server: Server, fault: str, fix: str) -> None:
+    with server.connect() as connection:
+        connection.execute(fault)
+        with pytest.raises(ConnectError, match=f"in the database postgres: {fix}$"):
+            gather(server)
+        connection.execute(fix)
+    assert found(server) == []

@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from ..index_sql import identifier, literal
 from ..units import MB
 from . import roles
 from .model import Check, Facts, Outcome, check, failed, none_of
@@ -17,6 +21,8 @@ _RESET = (
 )
 _ANY = -1
 """As a limit of connections."""
+_LEAST_LEFT = 0.1
+"""Of the numbers of a sequence."""
 _OLDEST_TRANSACTION = 1_000_000_000
 """Half of what PostgreSQL can tell apart (2^31) would be the end; autovacuum begins at 200 million."""
 
@@ -51,8 +57,9 @@ _GROUPS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         ("shared_preload_libraries", "log_min_duration_statement"),
     ),
 )
-_OF_ROLES = f"{SITE}. For a role that is not the stack's: DROP ROLE name, or ALTER ROLE name NOLOGIN"
+_OF_ROLES = f"{SITE}. A role of your own: name it in postgres_roles_extra"
 _OF_A_RESTORE = ("restore_command", "recovery_", "primary_", "archive_cleanup_command")
+_READ_ONLY = "default_transaction_read_only"
 _GROUPED = frozenset(name for _id, _row, _title, names in _GROUPS for name in names)
 
 
@@ -111,7 +118,8 @@ SETTINGS = (
     "S42",
     "database",
     "The database takes writes and is far from any limit of its own",
-    target="no recovery, no transaction open for 5 minutes, transaction ids far from their end",
+    target="no recovery, now or at the next start, no transaction open for 5 minutes, nobody who waits for a lock, "
+    "transaction ids and sequences far from their end",
     command=sql("SELECT pg_is_in_recovery(), max(age(datfrozenxid)) FROM pg_database"),
     fix="Look at pg_stat_activity for what holds a transaction open: docs/operations.md, commands for the database",
     needs="database",
@@ -124,12 +132,37 @@ def database_answers(facts: Facts) -> Outcome:
     if seen["oldest_transaction"] > _OLDEST_TRANSACTION:
         problems.append(f"the oldest transaction id is {seen['oldest_transaction']} old; vacuum does not come along")
     problems += [
+        f"{name} is in its directory, so that it recovers instead of taking writes at the next start: "
+        f"rm /opt/{facts.stack}/data/postgres/*/data/{name}"
+        for name in seen["signals"]
+        if not seen["recovering"]
+    ]
+    problems += [
+        f"{one['waiting']} sessions wait for a lock of {one['role']}'s, {one['application'] or 'without a name'}: "
+        f"SELECT pg_terminate_backend({one['pid']})"
+        for one in seen["blockers"]
+    ]
+    problems += [problem for one in seen["sequences"] for problem in _of_sequence(one)]
+    problems += [
         f"the replication slot {one['name']} keeps {one['bytes'] / MB:.0f} MB of the log, until the disk is full, and "
         f"nobody reads it: SELECT pg_drop_replication_slot('{one['name']}')"
         for one in seen["slots"]
         if not one["active"]
     ]
     return none_of(problems, f"PostgreSQL {seen['version']}, oldest transaction id {seen['oldest_transaction']}")
+
+
+def _of_sequence(one: Mapping[str, Any]) -> list[str]:
+    """Why rows cannot be added by the numbers that it gives."""
+    name = one["name"]
+    mend = f"SELECT setval({literal(name)}, {one['highest'] or 1})"
+    if one["highest"] >= one["next"]:
+        taken = f"and {one['table']} goes on to {one['highest']} already"
+        return [f"the sequence {name} would give {one['next']}, {taken}: {mend}"]
+    if one["most"] - one["next"] < one["most"] * _LEAST_LEFT:
+        otherwise = "if that was set by hand, else a larger type for its column"
+        return [f"the sequence {name} is at {one['next']} of {one['most']}: {mend} {otherwise}"]
+    return []
 
 
 @check(
@@ -176,7 +209,8 @@ def checksums(facts: Facts) -> Outcome:
     "S91 S99",
     "database",
     "Nobody can log into the database with a default password, a weak method or too many rights",
-    target="the stack's own roles, with SCRAM verifiers and no rights of their own; the superuser has no password",
+    target="the stack's own roles, with SCRAM verifiers; nobody has more rights than the stack "
+    "and postgres_roles_extra give; the superuser has no password",
     command=sql("SELECT rolname, rolcanlogin, rolsuper, left(rolpassword, 14) FROM pg_authid"),
     fix=_OF_ROLES,
     needs="database",
@@ -188,13 +222,12 @@ def database_roles(facts: Facts) -> Outcome:
         own.add(wanted["monitoring_role"])
     seen = facts.seen["database"]
     found = {role["name"]: role for role in seen["roles"]}
-    problems = [problem for role in found.values() for problem in roles.logins(role, own, wanted)]
+    problems = [problem for role in found.values() for problem in roles.logins(role, own)]
     problems += [f"the role {name} is missing" for name in sorted(own - set(found))]
     problems += [*roles.memberships(seen, wanted), *roles.grants(seen, wanted), *roles.ways_out(seen, wanted)]
     mended = roles.mended_by(seen, own, wanted)
     lines = [roles.shown(role) for role in found.values()]
     lines += [f"{one['member']} belongs to {one['granted']}" for one in seen["memberships"]]
-    lines += [f"REVOKE ALL ON {one['tables']} FROM {one['grantee']};" for one in seen["given"]]
     lines += [f"{statement};" for statement in mended.values()]
     fix = typed(mended.values(), _OF_ROLES if problems else "")
     logins = sum(role["login"] for role in found.values())
@@ -230,8 +263,7 @@ def app_timeouts(facts: Facts) -> Outcome:
     "Nothing that was set by hand for the server, a role or a database stands above the plan",
     target="only what the playbook sets for the application's role and the monitoring's; nothing by ALTER SYSTEM",
     command="; ".join((sql("TABLE pg_db_role_setting"), "cat /opt/{stack}/data/postgres/*/data/postgresql.auto.conf")),
-    fix="ALTER ROLE name RESET setting, "
-    "ALTER ROLE name IN DATABASE name RESET setting, or ALTER DATABASE name RESET setting",
+    fix="The statements of the evidence",
     needs="database",
 )
 def database_overrides(facts: Facts) -> Outcome:
@@ -240,7 +272,7 @@ def database_overrides(facts: Facts) -> Outcome:
         wanted["app_role"]: set(wanted["app_role_settings"]),
         wanted["monitoring_role"]: {"statement_timeout"},
     }
-    problems, lines = [], []
+    problems, lines, fixes = [], [], []
     for one in facts.seen["database"]["overrides"]:
         inside = f" in the database {one['database']}" if one["database"] else ""
         where = f"{one['role'] or 'every role'}{inside}"
@@ -249,15 +281,26 @@ def database_overrides(facts: Facts) -> Outcome:
             allowed = own.get(one["role"], set()) if not one["database"] else set()
             if setting.partition("=")[0] not in allowed and one["role"] not in wanted["roles_extra"]:
                 problems.append(f"{where} has {setting}")
+                fixes.append(_reset(one["role"], one["database"], setting.partition("=")[0]))
     for one in facts.seen["database"]["by_hand"]:
         lines.append(f"ALTER SYSTEM: {one['name']}={one['setting']}")
         # Those of the plan are judged by their values; those of a restore do nothing any more.
         if one["name"] not in wanted["settings"] and not one["name"].startswith(_OF_A_RESTORE):
-            problems.append(
-                f"ALTER SYSTEM has set {one['name']} to {one['setting']}; take it back: "
-                f"ALTER SYSTEM RESET {one['name']}; SELECT pg_reload_conf()"
-            )
-    return none_of(problems, f"{len(lines)} settings, as the playbook makes them", "\n".join(lines))
+            problems.append(f"ALTER SYSTEM has set {one['name']} to {one['setting']}")
+            fixes += [f"ALTER SYSTEM RESET {one['name']}", "SELECT pg_reload_conf()"]
+    # Else it would hold for these statements as well.
+    if any(_READ_ONLY in problem for problem in problems):
+        fixes.insert(0, f"SET {_READ_ONLY} = off")
+    evidence = "\n".join([*lines, *(f"{one};" for one in fixes)])
+    return none_of(problems, f"{len(lines)} settings, as the playbook makes them", evidence, fix=typed(fixes))
+
+
+def _reset(role: str, database: str, setting: str) -> str:
+    """The statement that takes back what was set for a role, a database or both."""
+    if database and not role:
+        return f"ALTER DATABASE {identifier(database)} RESET {setting}"
+    inside = f" IN DATABASE {identifier(database)}" if database else ""
+    return f"ALTER ROLE {identifier(role) if role else 'ALL'}{inside} RESET {setting}"
 
 
 @check(

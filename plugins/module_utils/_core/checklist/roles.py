@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from ..index_sql import identifier
+
 #: Extensions of PostgreSQL itself that read files of the server or call other servers (appendix F of its manual).
 _REACHING_OUT = ("adminpack", "dblink", "file_fdw", "postgres_fdw")
 
@@ -22,15 +24,13 @@ def _rights(role: Mapping[str, Any]) -> str:
     return "more than a user" if role["powerful"] else "ordinary"
 
 
-def logins(role: Mapping[str, Any], own: Collection[str], wanted: Mapping[str, Any]) -> Iterator[str]:
+def logins(role: Mapping[str, Any], own: Collection[str]) -> Iterator[str]:
     """What is wrong with one role: the stack's own, or one that may log in."""
     name = role["name"]
     if name == "postgres":
         if not role["without_password"]:
             yield "the superuser postgres has a password; it needs none"
         return
-    if role["login"] and name not in own and name not in wanted["roles_extra"]:
-        yield f"{name} may log in and is not the stack's"
     if role["superuser"] or role["powerful"]:
         yield f"{name} is {_rights(role)}"
     if not role["scram"] and not role["without_password"]:
@@ -45,7 +45,7 @@ def logins(role: Mapping[str, Any], own: Collection[str], wanted: Mapping[str, A
 
 
 def mended_by(seen: Mapping[str, Any], own: Collection[str], wanted: Mapping[str, Any]) -> dict[str, str]:
-    """What the stack's own roles lack to do their work, and the statement that gives it back."""
+    """What the stack's own roles lack to do their work, what others have beyond it, and the statement that mends it."""
     closed = [role["name"] for role in seen["roles"] if role["name"] in own and not role["login"]]
     said = {f"{name} may not log in (NOLOGIN)": f"ALTER ROLE {name} LOGIN" for name in closed}
     for one in seen["barred"]:
@@ -54,7 +54,22 @@ def mended_by(seen: Mapping[str, Any], own: Collection[str], wanted: Mapping[str
     for one in seen["strange_owners"]:
         owner = wanted["owner_role"]
         said[f"{one['name']} belongs to {one['owner']}, not to {owner}, whose migrations cannot change it"] = one["fix"]
+    for one in seen["given"]:
+        passed_on = ", and may pass it on" if one["grantable"] else ""
+        said[f"{one['grantee']} has {one['privileges']} on {one['first']}{_more(one)}{passed_on}"] = one["fix"]
+    for one in seen["strangers"]:
+        said[f"{one['name']} {one['problem']}"] = one["fix"]
+    known = {"postgres", *own, *wanted["roles_extra"]}
+    for role in seen["roles"]:
+        if role["login"] and role["name"] not in known:
+            said[f"{role['name']} may log in and is not the stack's"] = _dropped(role["name"], wanted["owner_role"])
     return said
+
+
+def _dropped(name: str, owner: str) -> str:
+    """What removes a role and nothing but it: what it owns goes to the owner of the schema."""
+    role = identifier(name)
+    return f"REASSIGN OWNED BY {role} TO {identifier(owner)}; DROP OWNED BY {role}; DROP ROLE {role}"
 
 
 def memberships(seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
@@ -66,14 +81,9 @@ def memberships(seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[
 
 
 def grants(seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
-    """Of what the application may do with tables, and what others may."""
+    """Of what the application may do with tables."""
     for one in seen["lost"]:
         yield f"{wanted['app_role']} may not use {one['first']}{_more(one)}, or not for everything it does"
-    for one in seen["given"]:
-        yield (
-            f"{one['grantee']} has {one['privileges']} on {one['first']}{_more(one)}; take it back by the REVOKE of "
-            "the evidence, or name the role in postgres_roles_extra"
-        )
     if seen["app_creates"] != wanted["app_role_creates_tables"]:
         yield f"{wanted['app_role']} may {'' if seen['app_creates'] else 'not '}make tables"
 

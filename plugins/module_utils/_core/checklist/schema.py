@@ -12,6 +12,7 @@ from .model import Facts, Outcome, check, none_of, skipped, warned
 from .services import SITE
 
 _SHOWN_STATEMENTS = 8
+_MEANT_SO = " What no migration has made, and is meant so: rm /opt/{stack}/app/schema.json; make site"
 _CUT_OFF = "no log: the run that applied it was cut off"
 _BUILD = f"{SITE}: it builds them without a lock; one of the wrong columns only with ARGS='-e app_indexes_replace=true'"
 
@@ -65,17 +66,19 @@ def indexes(facts: Facts) -> Outcome:
     "database",
     "Every table survives a crash, is cleaned, and keeps its rules",
     target="no unlogged table, none without autovacuum, no trigger or foreign key switched off, no rule instead of a "
-    "change, no row-level security without a policy, and each constraint proven",
+    "change, no row-level security without a policy, each constraint proven, and all as the last migration has left it",
     command=sql("SELECT relname, relpersistence, relrowsecurity, reloptions FROM pg_class WHERE relkind = 'r'"),
     fix="The statements of the evidence",
     needs="database",
 )
 def tables_safe(facts: Facts) -> Outcome:
-    weak, unproven = facts.seen["database"]["weak_tables"], facts.seen["database"]["unproven"]
-    found = [*weak, *unproven]
+    seen = facts.seen["database"]
+    weak = [*seen["weak_tables"], *seen["drifted"]]
+    found = [*weak, *seen["unproven"]]
     problems = [f"{one['name']} {one['problem']}" for one in found]
     evidence = "\n".join(f"{one['name']} {one['problem']}: {one['fix']};" for one in found)
-    fix = typed(one["fix"] for one in found)
+    fix = typed(one["fix"] for one in found if one["fix"])
+    fix += _MEANT_SO if seen["drifted"] else ""
     # What holds for each new row is no hole any more, but nobody knows about the old ones.
     if problems and not weak:
         return warned("; ".join(problems[:6]), evidence, fix=fix)

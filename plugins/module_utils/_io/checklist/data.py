@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from collections.abc import Mapping
@@ -13,9 +14,9 @@ from typing import Any
 
 from ..._core.errors import FirstbellError
 from ..._core.scram import role_verifier
-from .. import docker_cli, engine_api, index_run, pg_settings, postgres, system
+from .. import definitions, docker_cli, engine_api, index_run, pg_settings, postgres, system
 from ..pg_members import report
-from . import schema
+from . import grants, schema
 
 _FACTS = """
 SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS recovering,
@@ -29,6 +30,8 @@ SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS reco
        (SELECT count(*)::int FROM pg_stat_activity a JOIN pg_stat_ssl s USING (pid)
         WHERE a.client_addr IS NOT NULL AND NOT s.ssl) AS unencrypted,
        (SELECT max(age(datfrozenxid))::int FROM pg_database) AS oldest_transaction,
+       ARRAY(SELECT name FROM pg_ls_dir('.') name WHERE name IN ('standby.signal', 'recovery.signal', 'backup_label')
+             ORDER BY 1) AS signals,
        (SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS connection_limit,
        (SELECT coalesce(string_agg(coalesce(datname, 'shared by all') || ': ' || checksum_failures, ', '), '')
         FROM pg_stat_database WHERE checksum_failures > 0) AS damaged_pages
@@ -66,6 +69,13 @@ SELECT slot_name AS name, active,
        coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint AS bytes
 FROM pg_replication_slots WHERE NOT pg_is_in_recovery() ORDER BY 1
 """
+_BLOCKERS = """
+SELECT b.pid, coalesce(b.usename, 'the server') AS role, b.application_name AS application, count(*)::int AS waiting
+FROM pg_stat_activity w CROSS JOIN unnest(pg_blocking_pids(w.pid)) AS by(pid) JOIN pg_stat_activity b ON b.pid = by.pid
+WHERE w.wait_event_type = 'Lock' AND w.query_start < clock_timestamp() - interval '5 seconds'
+  AND cardinality(pg_blocking_pids(b.pid)) = 0
+GROUP BY 1, 2, 3 ORDER BY 1
+"""
 _LANGUAGES = "SELECT lanname AS name FROM pg_language WHERE NOT lanpltrusted AND lanname NOT IN ('internal', 'c')"
 _EXTENSIONS = "SELECT extname AS name FROM pg_extension ORDER BY extname"
 _STATEMENTS = "SELECT count(*)::int AS statements FROM pg_stat_statements"
@@ -84,6 +94,23 @@ FROM pg_roles WHERE rolname IN (%(owner)s, %(app)s) AND NOT has_schema_privilege
 UNION ALL
 SELECT rolname, 'make tables in the schema public', 'GRANT CREATE ON SCHEMA public TO ' || quote_ident(rolname)
 FROM pg_roles WHERE rolname = %(owner)s AND NOT has_schema_privilege(oid, 'public', 'CREATE')
+UNION ALL
+SELECT rolname, 'see statistics',
+       format('REVOKE pg_monitor FROM %%1$I; ALTER ROLE %%1$I INHERIT; GRANT pg_monitor TO %%1$I', rolname)
+FROM pg_roles WHERE rolname = %(monitoring)s AND NOT pg_has_role(oid, 'pg_monitor', 'USAGE')
+UNION ALL
+SELECT rolname, 'use the ' || lower(kind) || ' that ' || quote_ident(%(owner)s) || ' will make',
+       format('ALTER DEFAULT PRIVILEGES FOR ROLE %%I IN SCHEMA public GRANT %%s ON %%s TO %%I', %(owner)s::text, wanted,
+              kind, rolname)
+FROM pg_roles r CROSS JOIN (VALUES ('r', 'TABLES', 'SELECT, INSERT, UPDATE, DELETE'),
+                                   ('S', 'SEQUENCES', 'USAGE, SELECT')) AS needed(type, kind, wanted)
+WHERE rolname = %(app)s AND to_regrole(quote_ident(%(owner)s)) IS NOT NULL AND EXISTS (
+    SELECT FROM unnest(string_to_array(wanted, ', ')) privilege
+    WHERE NOT EXISTS (
+        SELECT FROM pg_default_acl d CROSS JOIN aclexplode(d.defaclacl) acl
+        WHERE d.defaclrole = to_regrole(quote_ident(%(owner)s)) AND d.defaclobjtype = needed.type::"char"
+          AND d.defaclnamespace IN (0, to_regnamespace('public')) AND acl.grantee IN (r.oid, 0)
+          AND acl.privilege_type = privilege))
 ORDER BY 1, 2
 """
 #: What the application lacks of what it needs to use the owner's tables and sequences.
@@ -100,19 +127,21 @@ WHERE o.rolname = %(owner)s AND app.rolname = %(app)s AND c.relnamespace = to_re
            ELSE false END
 HAVING count(*) > 0
 """
-#: What others than the owner, the application and the user's own roles may do with tables; those of extensions aside.
-_GIVEN = """
-SELECT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END AS grantee,
-       string_agg(DISTINCT acl.privilege_type, ', ') AS privileges, count(DISTINCT c.oid)::int AS count,
-       min(c.oid::regclass::text) AS first, string_agg(DISTINCT c.oid::regclass::text, ', ') AS tables
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace CROSS JOIN aclexplode(c.relacl) acl
-LEFT JOIN pg_roles r ON r.oid = acl.grantee
-WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-  AND acl.grantee <> c.relowner AND NOT coalesce(r.rolsuper, false)
-  AND coalesce(r.rolname, '') <> ALL(%(known)s::text[]) AND c.relname <> ALL(%(revoked)s::text[])
-  AND NOT EXISTS (SELECT FROM pg_depend d
-                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
-GROUP BY 1 ORDER BY 1
+#: Whatever was set for the database or its roles: a look ends, also where a table is locked.
+_OF_SESSION = {"statement_timeout": "30s", "lock_timeout": "5s"}
+#: Why a database takes no session of a superuser's, or is not there under its name.
+_CLOSED = """
+SELECT 'ALTER DATABASE ' || quote_ident(datname) || ' ALLOW_CONNECTIONS true' AS fix
+FROM pg_database WHERE datname = %(name)s AND NOT datallowconn
+UNION ALL
+SELECT 'ALTER DATABASE ' || quote_ident(datname) || ' RESET ' || split_part(setting, '=', 1)
+FROM pg_database d JOIN pg_db_role_setting s ON s.setdatabase = d.oid CROSS JOIN unnest(s.setconfig) setting
+WHERE datname = %(name)s AND s.setrole = 0
+UNION ALL
+SELECT 'ALTER DATABASE ' || string_agg(quote_ident(datname), ' or ') || ' RENAME TO ' || quote_ident(%(name)s)
+FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1')
+  AND NOT EXISTS (SELECT FROM pg_database WHERE datname = %(name)s)
+HAVING count(*) > 0
 """
 _PASSWORDS = {
     "owner_role": "database_owner_password",
@@ -154,6 +183,18 @@ def _login(socket: str, database: str) -> dict[str, Any]:
     return {**defaults, "login_unix_socket": socket, "login_user": "postgres", "login_db": database}
 
 
+def _session(login: Mapping[str, Any]) -> postgres.Session:
+    """A session in the application's database; where it takes none, it is told what mends that."""
+    try:
+        return postgres.connect(login, _OF_SESSION, application="firstbell verify")
+    except postgres.ConnectError as error:
+        found = []
+        with contextlib.suppress(FirstbellError), postgres.connect({**login, "login_db": "postgres"}) as session:
+            found = session.query(_CLOSED, {"name": login["login_db"]})
+        fix = "; ".join(row["fix"] for row in found)
+        raise postgres.ConnectError(f"{error}; in the database postgres: {fix}" if fix else str(error)) from None
+
+
 def gather_settings(expected: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting of the plan beside the server's."""
     with postgres.connect(_login(expected["socket"], "postgres"), application="firstbell verify") as session:
@@ -164,23 +205,23 @@ def gather_settings(expected: Mapping[str, Any]) -> dict[str, Any]:
 def gather(stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
     """What else is to be seen of the server."""
     login = _login(expected["socket"], expected["database"])
-    grants = {
+    roles = {
         "owner": expected["owner_role"],
+        "monitoring": expected["monitoring_role"],
         "app": expected["app_role"],
-        "known": [expected["owner_role"], expected["app_role"], *expected["roles_extra"]],
         "revoked": list(expected["app_role_revoked"]),
         "own": [expected["owner_role"], expected["app_role"], expected["monitoring_role"]],
     }
-    with postgres.connect(login, application="firstbell verify") as session:
+    with _session(login) as session:
         try:
             statements = session.query(_STATEMENTS)[0]["statements"]
         except postgres.QueryError as error:
             if error.error.code not in _NO_LIBRARY:
                 raise
             statements = None
-        return {
+        found = {
             **session.query(_FACTS)[0],
-            "roles": compare_passwords(session.query(_ROLES, grants), stack, expected, secrets),
+            "roles": compare_passwords(session.query(_ROLES, roles), stack, expected, secrets),
             "hba": session.query(_HBA),
             "extensions": [row["name"] for row in session.query(_EXTENSIONS)],
             "statements": statements,
@@ -188,15 +229,19 @@ def gather(stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]) 
             "by_hand": session.query(_BY_HAND),
             "memberships": session.query(_MEMBERSHIPS),
             "slots": session.query(_SLOTS),
+            "blockers": session.query(_BLOCKERS),
             "languages": [row["name"] for row in session.query(_LANGUAGES)],
             **schema.gather(session, expected),
-            "barred": session.query(_BARRED, grants),
-            "lost": session.query(_LOST, grants),
-            "given": session.query(_GIVEN, grants),
+            "barred": session.query(_BARRED, roles),
+            "lost": session.query(_LOST, roles),
+            "given": grants.gather(session, expected, roles),
             "app_creates": bool(
                 (session.query(_GRANTS, (expected["app_role"],)) or [{"creates": False}])[0]["creates"]
             ),
         }
+        # The last, as it leaves the session with another search path.
+        kept = definitions.read(f"/opt/{stack}/app/schema.json")
+        return {**found, "drifted": schema.gather_drift(session, kept, expected["app_role"])}
 
 
 def compare_passwords(
@@ -238,7 +283,7 @@ def gather_pool(stack: str) -> dict[str, Any]:
     container = container_of(stack, "pgbouncer")
     users = (system.read_text(f"/opt/{stack}/pgbouncer/userlist.txt") or "").splitlines()
     return {
-        **{name: _show(container, name) for name in ("CONFIG", "POOLS", "DATABASES", "LISTS")},
+        **{name: _show(container, name) for name in ("CONFIG", "POOLS", "DATABASES")},
         "users": [line.split('"')[1] for line in users if line.startswith('"')],
     }
 
@@ -254,10 +299,13 @@ def _show(container: str, table: str) -> list[dict[str, str]]:
 def gather_cache(stack: str, secrets: Mapping[str, str]) -> dict[str, Any]:
     """What Redis says to the user of the backups, to nobody in particular, and to the application's user."""
     container = container_of(stack, "redis")
-    info = _redis(container, [f"AUTH backup {secrets['redis_backup_password']}", "INFO"])
-    pairs = (line.partition(":") for line in info.splitlines())
+    login = f"AUTH backup {secrets['redis_backup_password']}"
+    pairs = (line.partition(":") for line in _redis(container, [login, "INFO"]).splitlines())
+    told = _redis(container, [login, "CONFIG GET *"]).splitlines()[1:]
     return {
         "info": {name: value.strip() for name, colon, value in pairs if colon},
+        "live": {} if told[:1] and told[0].startswith("NOPERM") else dict(zip(told[::2], told[1::2])),
+        "live_users": _acl(_redis(container, [login, "ACL LIST"])),
         "nobody": _redis(container, ["PING"]).strip(),
         # What does no harm where it is not refused.
         "app": {
@@ -270,9 +318,15 @@ def gather_cache(stack: str, secrets: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _acl(text: str) -> dict[str, list[str]]:
-    """The rules of each user of the file, without passwords and their hashes."""
-    words = [line.split() for line in text.splitlines() if line.startswith("user ")]
-    return {line[1]: [word for word in line[2:] if word[0] not in "#<>!"] for line in words if len(line) > 1}
+    """The rules of each user, and instead of passwords and their hashes how many there are, if more than one."""
+    found = {}
+    for words in (line.split() for line in text.splitlines()):
+        if len(words) < 2 or words[0] != "user":  # noqa: PLR2004
+            continue
+        passwords = sum(word[0] in "#>" for word in words[2:])
+        rules = [word for word in words[2:] if word[0] not in "#<>!"]
+        found[words[1]] = [*rules, f"passwords={passwords}"] if passwords > 1 else rules
+    return found
 
 
 def _redis(container: str, commands: list[str]) -> str:

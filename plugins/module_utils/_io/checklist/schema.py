@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..postgres import Session
+from ..._core.definitions import drift
+from ..._core.index_sql import literal
+from .. import definitions
+from ..postgres import QueryError, Session
 from ..prisma import Ledger
 
 #: A rule against UPDATE and DELETE is meant so on a table whose grants are the user's, such as a log; that a table of
@@ -70,6 +73,57 @@ SELECT name, 'has the constraint ' || label || CASE WHEN definition LIKE '%NOT E
                 || replace(definition, ' NOT ENFORCED', '') END AS fix
 FROM own ORDER BY 1, 2
 """
+#: What only a superuser makes, extensions aside. Logical replication is the user's where wal_level says so.
+_STRANGERS = """
+SELECT 'the function ' || p.oid::regprocedure AS name,
+       'runs as the superuser ' || pg_get_userbyid(p.proowner) || ' for whoever calls it (SECURITY DEFINER)' AS problem,
+       'ALTER ROUTINE ' || p.oid::regprocedure || ' SECURITY INVOKER' AS fix, 'pg_proc'::regclass AS class, p.oid
+FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner WHERE p.prosecdef AND r.rolsuper
+UNION ALL
+SELECT 'the event trigger ' || quote_ident(evtname), 'runs at every change of the tables',
+       'DROP EVENT TRIGGER ' || quote_ident(evtname), 'pg_event_trigger'::regclass, oid
+FROM pg_event_trigger
+UNION ALL
+SELECT 'the publication ' || quote_ident(pubname), 'refuses changes of tables without a key, and hands rows out',
+       'DROP PUBLICATION ' || quote_ident(pubname), 'pg_publication'::regclass, oid
+FROM pg_publication WHERE NOT %(logical)s
+UNION ALL
+SELECT 'the subscription ' || quote_ident(subname), 'takes rows from another server',
+       format('ALTER SUBSCRIPTION %%1$I DISABLE; ALTER SUBSCRIPTION %%1$I SET (slot_name = NONE); '
+              'DROP SUBSCRIPTION %%1$I', subname), 'pg_subscription'::regclass, oid
+FROM pg_subscription
+WHERE NOT %(logical)s AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+UNION ALL
+SELECT 'the database ' || quote_ident(datname), 'belongs to ' || pg_get_userbyid(datdba),
+       format('ALTER DATABASE %%I OWNER TO %%I', datname, %(owner)s::text), 'pg_database'::regclass, oid
+FROM pg_database WHERE datname = current_database() AND pg_get_userbyid(datdba) <> %(owner)s
+"""
+_OF_NO_EXTENSION = """
+SELECT name, problem, fix FROM ({strangers}) s
+WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = s.class AND d.objid = s.oid AND d.deptype = 'e')
+ORDER BY 1
+"""
+#: Sequences of columns whose highest value an index knows. Their next number is asked for after the rows are: it only
+#: grows meanwhile.
+_SEQUENCES = """
+SELECT s.oid::regclass::text AS name, t.oid::regclass::text AS table, quote_ident(a.attname) AS column, q.seqincrement,
+       q.seqstart, least(q.seqmax, CASE a.atttypid WHEN 'int2'::regtype THEN 32767
+                                   WHEN 'int4'::regtype THEN 2147483647 ELSE q.seqmax END) AS most
+FROM pg_sequence q JOIN pg_class s ON s.oid = q.seqrelid
+JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i')
+JOIN pg_class t ON t.oid = d.refobjid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
+WHERE q.seqincrement > 0 AND NOT q.seqcycle AND t.relkind = 'r' AND a.atttypid IN ('int2'::regtype, 'int4'::regtype,
+      'int8'::regtype) AND EXISTS (
+    SELECT FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+    WHERE i.indrelid = t.oid AND i.indkey[0] = a.attnum AND i.indisvalid AND i.indpred IS NULL AND m.amname = 'btree')
+ORDER BY 1
+"""
+_STAND = """
+SELECT {name} AS name, {table} AS table, {most}::bigint AS most,
+       (SELECT coalesce(max({column}), 0)::bigint FROM ONLY {of}) AS highest,
+       coalesce(pg_sequence_last_value({name}::regclass) + {step}, {start}) AS next
+"""
+_LOCKED = "55P03"  # lock_not_available
 #: But those that a session is at work on: it is in the view of its progress, or has locked the index.
 _INVALID_INDEXES = """
 SELECT x.name, CASE WHEN x.relkind = 'I'
@@ -105,13 +159,51 @@ def gather(session: Session, expected: Mapping[str, Any]) -> dict[str, Any]:
     if expected["app_role_creates_tables"]:
         owners.append(expected["app_role"])
     own = {"revoked": list(expected["app_role_revoked"]), "app": expected["app_role"]}
+    told = {"owner": expected["owner_role"], "logical": expected["settings"].get("wal_level") == "logical"}
     return {
+        "strangers": session.query(_OF_NO_EXTENSION.replace("{strangers}", _STRANGERS), told),
+        "sequences": _sequences(session),
         "weak_tables": session.query(_WEAK_TABLES, own),
         "unproven": session.query(_UNPROVEN),
         "invalid_indexes": session.query(_INVALID_INDEXES),
         "strange_owners": session.query(_STRANGE_OWNERS, {"owner": expected["owner_role"], "owners": owners}),
         "migrations": gather_migrations(Ledger(session, "public")),
     }
+
+
+def _sequences(session: Session) -> list[dict[str, Any]]:
+    """The next number of each, and the highest of its column."""
+    stands = [
+        _STAND.format(
+            name=literal(row["name"]),
+            table=literal(row["table"]),
+            of=row["table"],
+            column=row["column"],
+            most=row["most"],
+            step=row["seqincrement"],
+            start=row["seqstart"],
+        )
+        for row in session.query(_SEQUENCES)
+    ]
+    return _unless_locked(lambda: session.query(" UNION ALL ".join(stands)) if stands else [])
+
+
+def _unless_locked(look: Callable[[], list[Any]]) -> list[Any]:
+    """What is found; nothing where one of the tables is locked, as who has locked it is told elsewhere."""
+    try:
+        return look()
+    except QueryError as error:
+        if error.error.code != _LOCKED:
+            raise
+        return []
+
+
+def gather_drift(session: Session, kept: Mapping[str, Any], app: str) -> list[dict[str, str]]:
+    """What is otherwise in the schema than after its last migration; nothing where that was not kept."""
+    if not kept:
+        return []
+    applied = [row.name for row in Ledger(session, "public").rows() or () if row.state == "applied"]
+    return _unless_locked(lambda: drift(kept, applied, definitions.look(session, "public"), app))
 
 
 def gather_migrations(ledger: Ledger) -> dict[str, Any] | None:

@@ -1,0 +1,80 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the migrations have made of a schema, kept beside them, and how it is otherwise by now.
+
+A definition is a row: ``kind``, ``table`` (empty for what belongs to none), ``name``, ``text`` (what it is), ``make``
+and ``drop`` (the statements for it; an empty one: there is none), ``owner`` (of functions). A record has them with
+the ``migrations`` that were applied then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+TYPE = "column"
+#: Beyond the record, these change what a row may be, or what becomes of it.
+_MATTER = ("constraint", "trigger", "function", "NOT NULL", "row-level security")
+_RESTORE = "bring it back from a backup: docs/recovery/README.md"
+
+Definition = Mapping[str, str]
+
+
+def record(migrations: Sequence[str], definitions: Sequence[Definition]) -> dict[str, Any]:
+    """What is kept."""
+    return {"migrations": sorted(migrations), "definitions": [dict(one) for one in definitions]}
+
+
+def drift(
+    kept: Mapping[str, Any], migrations: Sequence[str], present: Sequence[Definition], app: str
+) -> list[dict[str, str]]:
+    """What is otherwise than after the last migration: name, problem, and the statement that mends it.
+
+    Nothing where other migrations were applied since; what the application has made for itself is its own.
+    """
+    if kept.get("migrations") != sorted(migrations):
+        return []
+    before = {_key(one): one for one in kept["definitions"]}
+    now = {_key(one): one for one in present if one["owner"] != app}
+    tables = {one["table"] for one in present}
+    found = [*_gone(before, now, tables), *_new(before, now)]
+    return [dict(zip(("name", "problem", "fix"), one)) for one in found]
+
+
+def _key(one: Definition) -> tuple[str, str, str]:
+    return one["kind"], one["table"], one["name"]
+
+
+def _gone(
+    before: Mapping[Any, Definition], now: Mapping[Any, Definition], tables: set[str]
+) -> Iterator[tuple[str, str, str]]:
+    lost = {one["table"] for one in before.values()} - tables - {""}
+    yield from ((table, f"is gone since the last migration; {_RESTORE}", "") for table in sorted(lost))
+    columns = {key[1:] for key in now if key[0] == TYPE}
+    for key, one in before.items():
+        # With its table or its column went the rest of it.
+        if one["table"] in lost or (one["kind"] in _OF_COLUMNS and key[1:] not in columns):
+            continue
+        where, has = one["table"] or one["name"], now.get(key)
+        what = f"{one['kind']} {one['name']}"
+        if has is None and one["kind"] == TYPE:
+            yield where, f"has lost its {what} since the last migration; {_RESTORE}", ""
+        elif has is None:
+            yield where, f"has lost its {what} since the last migration", one["make"]
+        elif has["text"] != one["text"]:
+            changed = f"has another {what} than after the last migration"
+            replaced = has["drop"] and one["kind"] in ("constraint", "trigger")
+            yield where, changed, f"{has['drop']}; {one['make']}" if replaced else one["make"]
+
+
+#: Of a column, beside what it is.
+_OF_COLUMNS = ("NOT NULL", "default")
+
+
+def _new(before: Mapping[Any, Definition], now: Mapping[Any, Definition]) -> Iterator[tuple[str, str, str]]:
+    tables = {one["table"] for one in before.values()}
+    for key, one in now.items():
+        if key not in before and one["kind"] in _MATTER and one["table"] in {*tables, ""}:
+            where = one["table"] or one["name"]
+            yield where, f"has got the {one['kind']} {one['name']}, which no migration has made", one["drop"]
