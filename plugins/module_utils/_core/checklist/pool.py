@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from .. import pgbouncer_config
+from ..errors import InputError
 from ..units import parse_size
 from .model import Facts, Outcome, check, none_of
 from .services import SITE
@@ -19,8 +20,13 @@ _CONSOLE = (
 #: Neither reads its files again by itself, so the playbook sees nothing to do after a change in the running program.
 _RELOAD = f"{SITE}. What was only set at the console goes with: {_CONSOLE}RELOAD"
 _RESTART = f"{SITE}. What was only set in the running cache goes with: docker service update --force {{stack}}_redis"
+_ADMIN = "pgbouncer"
+#: What it shows without a default.
+_OF_ITSELF = ("conffile", "verbose")
 _LONGEST_WAIT = 1.0
 _FULL = 0.95
+#: What its INFO tells is judged by that.
+_BY_INFO = ("maxmemory", "maxmemory-policy", "appendonly")
 _CACHE_USERS = ("default", "app", "monitoring", "backup")
 _CACHE_APP_RULES = ("-@admin", "-@dangerous", "-flushall", "-flushdb", "-keys")
 
@@ -42,6 +48,12 @@ def pool_settings(facts: Facts) -> Outcome:
     database = facts.expected["postgres"]
     own = {database["app_role"], database["owner_role"], database["monitoring_role"], *database["roles_extra"]}
     problems += [
+        f"{item.name} is {item.value or 'empty'}, and neither the plan nor the program's default"
+        for item in config.values()
+        if item.name not in (*wanted, *_OF_ITSELF) and item.changeable and not pgbouncer_config.same(item, item.default)
+    ]
+    problems += _databases(facts)
+    problems += [
         f"{name} may use the pool and is not the stack's (userlist.txt)"
         for name in sorted(set(facts.seen["pool"]["users"]) - own)
     ]
@@ -50,6 +62,26 @@ def pool_settings(facts: Facts) -> Outcome:
     lines = [f"{name} = {config[name].value}" for name in sorted(wanted) if name in config]
     target = ", ".join(f"{name} {wanted[name]}" for name in names if name in wanted)
     return none_of(problems, ", ".join(f"{n} {v}" for n, v in shown.items()), "\n".join(lines), target=target)
+
+
+def _databases(facts: Facts) -> Iterator[str]:
+    """Where the pool leads to otherwise than its file says."""
+    expected, settings = facts.expected["pgbouncer"], facts.expected["pgbouncer"]["settings"]
+    planned = {
+        "host": expected["host"],
+        "port": "5432",
+        "database": expected["database"],
+        "force_user": "",
+        "pool_mode": settings["pool_mode"],
+        "pool_size": settings["default_pool_size"],
+    }
+    for row in facts.seen["pool"]["DATABASES"]:
+        if row["name"] == expected["database"]:
+            for name, value in planned.items():
+                if row.get(name, value) not in ("", str(value)):
+                    yield f"{name} of the database {row['name']} is {row[name]}, not {value or 'set'}"
+        elif row["name"] != _ADMIN:
+            yield f"the pool leads to {row['database']} at {row['host'] or 'its own socket'} as {row['name']}, too"
 
 
 @check(
@@ -115,6 +147,13 @@ def cache_settings(facts: Facts) -> Outcome:
         for name, value in sorted(wanted.items())
         if kept.get(name) != str(value)
     ]
+    live = facts.seen["cache"]["live"]
+    problems += [] if live else ["the running cache does not tell its settings, as its users are of another version"]
+    problems += [
+        f"{name} is {live[name]} in the running cache, not {value}"
+        for name, value in sorted(wanted.items())
+        if name in live and name not in _BY_INFO and not _same(str(value), live[name])
+    ]
     used = f"{int(info['used_memory']) / 1048576:.1f} MB used"
     measured = f"maxmemory {int(info['maxmemory']) // 1048576} MB, {info['maxmemory_policy']}, {used}"
     evidence = "\n".join(
@@ -129,18 +168,29 @@ def _size(value: object) -> int | str:
     return int(text) if text.isdigit() else text
 
 
-def _rules(users: Mapping[str, Sequence[str]]) -> Iterator[str]:
-    """What is wrong with users.acl, which the cache reads when it starts anew."""
+def _same(wanted: str, live: str) -> bool:
+    """Whether the running cache means the same; it tells sizes in bytes, and an empty text without quotes."""
+    texts = wanted.strip('"').lower(), live.lower()
+    try:
+        return texts[0] == texts[1] or parse_size(_size(texts[0].upper())) == int(texts[1])
+    except (InputError, ValueError):
+        return False
+
+
+def _rules(users: Mapping[str, Sequence[str]], where: str) -> Iterator[str]:
+    """What is wrong with users.acl, which the cache reads when it starts anew, or with what the running one has."""
     for name, rules in users.items():
         if name not in _CACHE_USERS:
-            yield f"the user {name} of users.acl is not the stack's"
-        if "nopass" in rules:
-            yield f"the user {name} of users.acl needs no password"
+            yield f"the user {name} of {where} is not the stack's"
+        if "nopass" in rules and "off" not in rules:
+            yield f"the user {name} of {where} needs no password"
+        if any(rule.startswith("passwords=") for rule in rules):
+            yield f"the user {name} of {where} has more than one password"
     if "off" not in users.get("default", ()):
-        yield "the user default of users.acl is not off"
+        yield f"the user default of {where} is not off"
     missing = [rule for rule in _CACHE_APP_RULES if rule not in users.get("app", ())]
     if missing:
-        yield f"the user app of users.acl lacks {' '.join(missing)}"
+        yield f"the user app of {where} lacks {' '.join(missing)}"
 
 
 @check(
@@ -164,5 +214,7 @@ def cache_users(facts: Facts) -> Outcome:
             problems += [] if said == "PONG" else [f"the application's user cannot use it: {said}"]
         elif "NOPERM" not in said:
             problems.append(f"the application may use {command.split()[0]}")
-    problems += _rules(seen["users"])
+    problems += _rules(seen["users"], "users.acl")
+    # Without a word of them, the settings say why.
+    problems += _rules(seen["live_users"], "the running cache") if seen["live_users"] else []
     return none_of(problems, "nobody without a password; dangerous commands refused", "\n".join(lines))
