@@ -86,8 +86,8 @@ def _lost(table: str, count: int) -> Break:
 
 
 def _given(grantee: str) -> Break:
-    one = {"grantee": grantee, "privileges": "INSERT, SELECT", "count": 2, "first": "students", "tables": "students, a"}
-    return _seen("database", given=[one])
+    one = {"grantee": grantee, "privileges": "INSERT, SELECT", "count": 2, "first": "TABLE students", "grantable": True}
+    return _seen("database", given=[{**one, "fix": f"REVOKE INSERT, SELECT ON TABLE students, a FROM {grantee}"}])
 
 
 def _barred(role: str) -> Break:
@@ -213,6 +213,10 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("balancer", _seen("balancer", 1, administration=33), "app/replica-2 was taken out by hand (maint)"),
     ("balancer", _seen("balancer", 0, administration=8), "app/replica-1 was drained by hand"),
     ("balancer", _seen("balancer", 0, weight=0), "app/replica-1 has weight 0, not 1"),
+    ("balancer", _seen("doors", 0, "doors", site="STOP"), "site takes no requests (STOP)"),
+    ("balancer", _seen("doors", 0, refused=["/api"]), "every request to /api is refused by hand"),
+    ("balancer", _seen("doors", 0, "most", site=1), "site takes 1 connections at once, not 4096"),
+    ("balancer", _seen("doors", 0, "most_of_servers", **{"app/replica-1": 2}), "replica-1 takes 2 connections at once"),
     ("replicas", _both(_values("app", replicas=2), _expect("autoscaler", enabled=False)), "2 replicas, and 1 are"),
     ("replicas", _values("app", replicas=0), "there is no replica"),
     ("replicas", _values("app", replicas=99), "more than the"),
@@ -226,6 +230,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ),
     ("services-as-deployed", _seen(released="firstbell/app:2"), "and firstbell/app:2 is what was deployed"),
     ("services-as-deployed", _service("redis", deployed=""), "redis was not made by the collection"),
+    (
+        "services-as-deployed",
+        _both(_further(1, 1), lambda seen, _e: seen["engine"]["services"]["exporter"].update(deployed="")),
+        "exporter was not made by the collection: docker service rm school_exporter",
+    ),
     ("services-as-deployed", _seen("engine", services={}), "no service"),
     ("configuration-files", _seen("files", **{"/opt/school/nginx/conf/nginx.conf": "one\nx\n"}), "differs: -two"),
     ("configuration-files", _seen(files={}), "nginx.conf is missing"),
@@ -243,6 +252,13 @@ BROKEN: list[tuple[str, Break, str]] = [
         "configuration-files",
         _seen("secret_files", **{"/opt/school/redis/users.acl": "differs in line 2"}),
         "/opt/school/redis/users.acl differs in line 2",
+    ),
+    ("configuration-files", _seen(unread=["a was written after nginx has read it"]), "after nginx has read it"),
+    ("configuration-files", _seen(left_over=["/opt/school/nginx/conf/x.conf"]), "x.conf; docker kill --signal HUP"),
+    (
+        "configuration-files",
+        _seen(left_over=["/opt/school/monitoring/x.json"]),
+        "playbook's: rm /opt/school/monitoring",
     ),
     ("engine-access", _seen("access", mode=0o666), "mode 0666"),
     ("engine-access", _seen("access", uid=1000), "belongs to user 1000"),
@@ -366,6 +382,22 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("database-answers", _seen("database", recovering=True), "in recovery"),
     ("database-answers", _seen("database", idle_in_transaction=1), "keep a transaction open"),
     ("database-answers", _seen("database", oldest_transaction=1_500_000_000), "vacuum"),
+    ("database-answers", _seen("database", signals=["standby.signal"]), "rm /opt/school/data/postgres/*/data/standby"),
+    (
+        "database-answers",
+        _seen("database", blockers=[{"pid": 7, "role": "postgres", "application": "psql", "waiting": 2}]),
+        "2 sessions wait for a lock of postgres's, psql: SELECT pg_terminate_backend(7)",
+    ),
+    (
+        "database-answers",
+        _seen("database", "sequences", 0, highest=9),
+        "would give 8, and s goes on to 9 already: SELECT",
+    ),
+    (
+        "database-answers",
+        _seen("database", "sequences", 0, next=32000),
+        "is at 32000 of 32767: SELECT setval('s_id_seq', 7)",
+    ),
     ("statement-statistics", _seen("database", statements=None), "not loaded"),
     ("statement-statistics", _seen("database", statements=0), "no statement was counted"),
     ("checksums", _seen("database", data_checksums="off"), "data_checksums is off"),
@@ -382,7 +414,14 @@ BROKEN: list[tuple[str, Break, str]] = [
     ),
     ("database-roles", _lost("students", 1), "school_app may not use students, or"),
     ("database-roles", _lost("students", 3), "school_app may not use students and 2 more, or"),
-    ("database-roles", _given("PUBLIC"), "PUBLIC has INSERT, SELECT on students and 1 more"),
+    ("database-roles", _given("PUBLIC"), "PUBLIC has INSERT, SELECT on TABLE students and 1 more, and may pass it on"),
+    (
+        "database-roles",
+        _seen(
+            "database", strangers=[{"name": "the event trigger a", "problem": "runs", "fix": "DROP EVENT TRIGGER a"}]
+        ),
+        "the event trigger a runs",
+    ),
     ("database-roles", _role("school_app", name="intruder"), "intruder may log in"),
     ("database-roles", _role("school_owner", name="intruder"), "the role school_owner is missing"),
     ("database-roles", _seen("database", app_creates=True), "school_app may make tables"),
@@ -414,6 +453,20 @@ BROKEN: list[tuple[str, Break, str]] = [
         ),
         "default_pool_size: it is 3",
     ),
+    (
+        "pool-settings",
+        _seen("pool", "DATABASES", 0, pool_mode="session"),
+        "pool_mode of the database school is session",
+    ),
+    ("pool-settings", _seen("pool", "DATABASES", 0, host="evil"), "host of the database school is evil, not postgres"),
+    ("pool-settings", _seen("pool", "DATABASES", 1, name="other", host="x"), "leads to pgbouncer at x as other, too"),
+    (
+        "pool-settings",
+        lambda seen, _e: seen["pool"]["CONFIG"].append(
+            {"key": "server_reset_query_always", "value": "1", "default": "0", "changeable": "yes"}
+        ),
+        "server_reset_query_always is 1, and neither",
+    ),
     ("pool-state", _seen("pool", "POOLS", 0, maxwait="3", cl_waiting="2"), "2 clients of school/school_app wait"),
     ("pool-state", _seen("pool", "DATABASES", 0, paused="1"), "school is paused"),
     ("pool-state", _seen("pool", "DATABASES", 0, disabled="1"), "school is disabled"),
@@ -424,6 +477,14 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("cache-settings", _seen("cache", "info", aof_last_write_status="err"), "the last write"),
     ("cache-settings", _seen("cache", "info", used_memory="9999999999", evicted_keys="5"), "it is full"),
     ("cache-settings", _seen("cache", file=""), "in redis.conf"),
+    (
+        "cache-settings",
+        _seen("cache", "live", appendfsync="no"),
+        "appendfsync is no in the running cache, not everysec",
+    ),
+    ("cache-settings", _seen("cache", live={}), "does not tell its settings"),
+    ("cache-users", _seen("cache", "live_users", evil=["on"]), "the user evil of the running cache is not the stack's"),
+    ("cache-users", _seen("cache", "live_users", backup=["on", "passwords=2"]), "has more than one password"),
     ("cache-users", _seen("cache", nobody="PONG"), "without a password is answered"),
     ("cache-users", _seen("cache", "app", **{"KEYS firstbell-verify:*": [""]}), "may use KEYS"),
     ("cache-users", _seen("cache", "app", PING=["NOPERM"]), "cannot use it"),
@@ -609,7 +670,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("alerts-arrive", _expect("monitoring", receivers=False), "nobody is told"),
     ("alerts-firing", _alert("page"), "CacheDown fires"),
     ("alert-rules", _seen("monitoring", unread=["prometheus"]), "prometheus has not read its configuration"),
-    ("alerts-arrive", _seen("monitoring", silences=2), "2 silences are in force"),
+    (
+        "alerts-arrive",
+        _seen("monitoring", silences=[{"id": "1-2", "by": "eve", "until": "2026-12-01 00:00", "covers": 'a=~".+"'}]),
+        'what has a=~".+" reaches nobody until 2026-12-01 00:00 UTC, by a silence of eve',
+    ),
     ("private-paths", _seen("site", guarded={"/prometheus": 200}), "/prometheus answers 200 without a password"),
     ("users", _container(uids=["0", "1001"]), "a process in app runs as user 0"),
     ("networks", _stranger(networks=["school_data"]), "stranger is not the stack's and in the network school_data"),
@@ -650,6 +715,7 @@ BROKEN: list[tuple[str, Break, str]] = [
         ),
         "public.students has the constraint a",
     ),
+    ("tables-safe", _table("is gone", "", "drifted"), "public.students is gone"),
     ("migrations", _migration(""), "20260301_seats, begun 2026-11-29 02:00:00+00, has failed"),
     (
         "indexes",

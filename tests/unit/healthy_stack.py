@@ -36,6 +36,7 @@ GATE = "school-autoscaler-gate.socket"
 LISTING = "/etc/systemd/system/school-container-listing.service"
 FILES = {
     "/opt/school/nginx/conf/nginx.conf": "one\ntwo\n",
+    "/opt/school/haproxy/haproxy.cfg": "global\n    maxconn 4096\n\n    default-server slowstart 1s maxconn 200\n",
     RULES_FILE: "groups:\n",
     f"/etc/systemd/system/{GATE}": "[Socket]\n\n[Install]\nWantedBy=sockets.target\n",
     LISTING: "[Service]\nRestart=always\n",
@@ -151,6 +152,15 @@ def _balancer() -> list[dict[str, Any]]:
     ]
 
 
+def _doors() -> dict[str, Any]:
+    return {
+        "doors": {"site": "OPEN", "metrics": "OPEN"},
+        "most": {"all doors": 4096, "site": 4096},
+        "most_of_servers": {"app/replica-1": 200},
+        "refused": [],
+    }
+
+
 def _setting(value: object) -> dict[str, Any]:
     return {"value": str(value), "wanted": str(value), "in_force": True, "source": "configuration file"}
 
@@ -200,6 +210,11 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
             "strange_owners": [],
             "migrations": {"applied": 12, "failed": []},
             "barred": [],
+            "strangers": [],
+            "drifted": [],
+            "signals": [],
+            "blockers": [],
+            "sequences": [{"name": "s_id_seq", "table": "s", "most": 32767, "highest": 7, "next": 8}],
             "lost": [],
             "given": [],
         },
@@ -222,7 +237,20 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
                     "maxwait_us": "0",
                 }
             ],
-            "DATABASES": [{"name": "school", "paused": "0", "disabled": "0"}],
+            "DATABASES": [
+                {
+                    "name": "school",
+                    "host": "postgres",
+                    "port": "5432",
+                    "database": "school",
+                    "force_user": "",
+                    "pool_mode": "",
+                    "pool_size": str(pool["default_pool_size"]),
+                    "paused": "0",
+                    "disabled": "0",
+                },
+                {"name": "pgbouncer", "host": "", "database": "pgbouncer", "pool_mode": "statement"},
+            ],
             "users": ["school_app", "school_monitoring"],
         },
         "cache": {
@@ -241,12 +269,18 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
                 "PING": ["PONG"],
             },
             "file": "".join(f"{name} {value}\n" for name, value in plan["redis"]["settings"].items()),
-            "users": {
-                "default": ["off"],
-                "app": ["on", "~*", "+@all", "-@admin", "-@dangerous", "-flushall", "-flushdb", "-keys"],
-                "backup": ["on", "-@all", "+bgsave"],
-            },
+            "live": {name: str(value).strip('"') for name, value in plan["redis"]["settings"].items()},
+            "users": _cache_users(),
+            "live_users": {**_cache_users(), "default": ["off", "nopass"]},
         },
+    }
+
+
+def _cache_users() -> dict[str, list[str]]:
+    return {
+        "default": ["off"],
+        "app": ["on", "~*", "+@all", "-@admin", "-@dangerous", "-flushall", "-flushdb", "-keys"],
+        "backup": ["on", "-@all", "+bgsave"],
     }
 
 
@@ -313,6 +347,8 @@ def _host() -> dict[str, Any]:
             "/opt/school/backup/backup.json": json.dumps(BACKUP),
         },
         "certificates": [],
+        "left_over": [],
+        "unread": [],
         "secret_files": {"/opt/school/redis/users.acl": ""},
         "access": {"path": "/var/run/docker.sock", "mode": 0o660, "uid": 0, "group": "docker", "members": []},
         "firewall": {"wanted": "table {\n a\n b\n}", "live": "table {\n a\n b\n}", "unit": _unit(), **NFT},
@@ -447,7 +483,7 @@ def _monitoring() -> dict[str, Any]:
         "rules": 87,
         "written": 87,
         "unread": [],
-        "silences": 0,
+        "silences": [],
         "failures": 0,
         "alertmanagers": 1,
         "notifications_failed": 0,
@@ -493,6 +529,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
     seen = {
         "engine": _engine(plan),
         "balancer": _balancer(),
+        "doors": [_doors()],
         "released": "firstbell/app:0123456789ab",
         **_data(plan),
         "monitoring": _monitoring(),
@@ -552,7 +589,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
             "upgrade_exclude": ["^docker"],
         },
         "night_work": {"enabled": True, "timers": []},
-        "pgbouncer": {"settings": plan["pgbouncer"]["settings"], "database": "school"},
+        "pgbouncer": {"settings": plan["pgbouncer"]["settings"], "database": "school", "host": "postgres"},
         "logs": {"enabled": True, "unit": "school-logs.service", "server": "logs.test:6514"},
         "images": {name: f"firstbell/{name}:0123456789ab" for name in SERVICES},
         "monitoring": {
@@ -560,6 +597,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
             "receivers": True,
             "users": {},
             "jobs": ["node", "postgres"],
+            "alertmanager_path": "/alertmanager",
             "rules_file": RULES_FILE,
         },
         "postgres": {

@@ -173,7 +173,10 @@ def _archiving(config: Config, facts: Facts) -> Iterator[Finding]:
         yield Finding("archiving", "the database does not archive its WAL", "Run the playbook site")
     if server.last_failed > server.last_archived:
         problem = f"{server.last_failed_wal} could not be archived ({server.failed} failures)"
-        fix = f"Read why: docker service logs --since 10m {config.stack}_postgres"
+        fix = (
+            f"Read why: docker service logs --since 10m {config.stack}_postgres. Where a stop file exists: "
+            f'docker exec "$(docker ps -q -f name={config.stack}_postgres)" pgbackrest --stanza={config.stack} start'
+        )
         yield Finding("archiving", problem, fix)
     waiting = server.waiting * SEGMENT_BYTES
     if waiting > config.postgres.queue_max // WAITING_SHARE:

@@ -13,6 +13,10 @@ _QUERY = (
     'docker exec "$(docker ps -q -f name={stack}_prometheus)" promtool query instant '
     "--http.config.file /etc/firstbell/web/client.yml http://localhost:9090/prometheus "
 )
+_AMTOOL = (
+    'docker exec "$(docker ps -q -f name={stack}_alertmanager)" amtool '
+    "--http.config.file=/etc/firstbell/web/client.yml --alertmanager.url=http://localhost:9093"
+)
 WATCHDOG = "Watchdog"
 #: They speak of the verification before this one, which ends them.
 _OF_VERIFICATIONS = ("VerificationFailed", "VerificationOld", "VerificationMissing")
@@ -83,7 +87,8 @@ def rules(facts: Facts) -> Outcome:
     "S70 S71 S103",
     "monitoring",
     "An alert finds its way, and somebody is told",
-    target="the heartbeat fires, Alertmanager takes it, no notification failed in ten minutes, there is a receiver",
+    target="the heartbeat fires, Alertmanager takes it, no notification failed in ten minutes, no silence is in force, "
+    "there is a receiver",
     command=_QUERY + "'ALERTS{alertname=\"Watchdog\"}'",
     fix="Set monitoring_smtp_host or monitoring_alert_webhook_url; docs/operations.md, monitoring and alerts. " + SITE,
     needs="monitoring",
@@ -99,10 +104,12 @@ def alerts_arrive(facts: Facts) -> Outcome:
     if seen["notifications_failed"]:
         problems.append(f"{seen['notifications_failed']} notifications failed within ten minutes")
     if seen["silences"] and not problems:
-        return warned(
-            f"{seen['silences']} silences are in force, and what they cover reaches nobody",
-            fix="See the page of Alertmanager, silences, and end what is not meant any more",
-        )
+        silenced = [
+            f"what has {one['covers']} reaches nobody until {one['until']} UTC, by a silence of {one['by']}"
+            for one in seen["silences"]
+        ]
+        ids = " ".join(one["id"] for one in seen["silences"])
+        return none_of(silenced, "", fix=f"{_AMTOOL}{wanted['alertmanager_path']} silence expire {ids}")
     if problems or wanted["receivers"]:
         return none_of(problems, "the heartbeat reaches Alertmanager, no notification failed")
     return warned("nobody is told: there is neither a mail server nor a webhook")

@@ -11,7 +11,7 @@ from typing import Any
 from ..service_options import NANO
 from ..units import format_size, parse_duration
 from .model import Facts, Outcome, check, none_of
-from .services import INSPECT, SITE, containers_of, services_of, wanted_services
+from .services import INSPECT, SITE, containers_of, services_of, site_for, wanted_services
 
 
 def _of_plan(facts: Facts, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -50,7 +50,7 @@ def limits(facts: Facts) -> Outcome:
                 f"{one['service']} may use {_amounts(*has[:2])} and {has[2]} processes, "
                 f"not {_amounts(wanted['cpus'], wanted['memory'])} and {wanted['pids']}"
             )
-    return none_of(problems, f"{len(lines)} containers limited as planned", "\n".join(lines))
+    return none_of(problems, f"{len(lines)} containers limited as planned", "\n".join(lines), fix=site_for(problems))
 
 
 @check(
@@ -74,7 +74,7 @@ def reservations(facts: Facts) -> Outcome:
         if (has["cpus"], has["memory"]) != (round(float(wanted["cpus"]) * NANO), wanted["memory"]):
             is_, planned = _amounts(has["cpus"] / NANO, has["memory"]), _amounts(wanted["cpus"], wanted["memory"])
             problems.append(f"{name} has {is_} set aside, not {planned}")
-    return none_of(problems, f"{len(lines)} services as planned", "\n".join(lines))
+    return none_of(problems, f"{len(lines)} services as planned", "\n".join(lines), fix=site_for(problems))
 
 
 @check(
@@ -102,4 +102,5 @@ def health_timing(facts: Facts) -> Outcome:
         ]
         if has["retries"] != wanted["retries"]:
             problems.append(f"{name}: {has['retries']} retries, not {wanted['retries']}")
-    return none_of(problems, f"{', '.join(facts.plan['health'])} as planned", "\n".join(lines))
+    measured = f"{', '.join(facts.plan['health'])} as planned"
+    return none_of(problems, measured, "\n".join(lines), fix=site_for(problems))

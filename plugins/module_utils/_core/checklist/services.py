@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import unified_diff
 from typing import Any
 
@@ -15,10 +15,16 @@ from .written import configurations, differing
 
 INSPECT = "docker inspect $(docker ps --quiet)"
 SITE = "Run the playbook again: make site (firstbell.stack.site)"
+_RESTARTING = "At a quiet time, as the database is restarted: make site ARGS='-e postgres_allow_restart=true'"
 #: What ends a unit whose service starts anew when something else that it reads has changed.
 _DIGEST = re.compile(r"\n+# [0-9a-f]{64}\n*\Z")
 #: Bits of srv_admin_state in HAProxy's "show servers state" (management guide, 9.3): set by a command.
 _MAINTENANCE, _DRAINED = 0x01, 0x08
+#: What haproxy.cfg says of all connections, and of each server's.
+_MOST = {
+    "most": re.compile(r"(?m)^    maxconn (\d+)$"),
+    "most_of_servers": re.compile(r"(?m)^    default-server .*\bmaxconn (\d+)"),
+}
 #: The engine's own for published ports.
 _INGRESS = "ingress"
 _NEW_TOKENS = "docker swarm join-token --rotate worker; docker swarm join-token --rotate manager"
@@ -42,6 +48,11 @@ def strangers(facts: Facts) -> list[Mapping[str, Any]]:
     """Containers that are neither a service's nor what the stack's own commands run for a moment."""
     own = (f"{facts.stack}-backup-", f"{facts.stack}-drill-", f"{facts.stack}_migration")
     return [one for one in facts.seen["engine"]["containers"] if not one["service"] and not one["name"].startswith(own)]
+
+
+def site_for(problems: Sequence[str]) -> str:
+    """The playbook restarts the database only when it is told to; nothing where that is not among the problems."""
+    return _RESTARTING if any(re.match(r"postgres\b", one) for one in problems) else ""
 
 
 def wanted_services(facts: Facts) -> list[str]:
@@ -166,11 +177,11 @@ def replicas(facts: Facts) -> Outcome:
     "S43",
     "containers",
     "Every replica gets its share of the visitors",
-    target="no server of HAProxy taken out or drained by hand, and each with its planned weight",
-    command="show servers state, at HAProxy's socket /run/haproxy/admin.sock",
+    target="no server of HAProxy taken out or drained by hand, each with its planned weight, and every door open",
+    command="show servers state; show stat; show acl #503, at HAProxy's socket /run/haproxy/admin.sock",
     fix="docker kill --signal USR2 $(docker ps --quiet --filter name={stack}_haproxy)"
     "  # it reads its file again, without a pause, and forgets what it was told by hand",
-    needs="balancer",
+    needs="balancer doors",
     everywhere=True,
 )
 def balancer(facts: Facts) -> Outcome:
@@ -178,8 +189,21 @@ def balancer(facts: Facts) -> Outcome:
     if not servers:
         return skipped("no HAProxy of the stack runs on this host")
     problems = [f"{one['server']} {how}" for one in servers for how in _by_hand(one)]
+    problems += [problem for one in facts.seen["doors"] for problem in _of_doors(one, facts)]
     lines = [f"{one['server']}: state {one['administration']}, weight {one['weight']}" for one in servers]
     return none_of(problems, f"{len(servers)} servers, as HAProxy's file has them", "\n".join(lines))
+
+
+def _of_doors(seen: Mapping[str, Any], facts: Facts) -> Iterator[str]:
+    """What somebody told HAProxy of the requests that it takes."""
+    file = next((text for path, text in facts.expected["files"].items() if path.endswith("/haproxy.cfg")), "")
+    most = {name: _MOST[name].search(file) for name in _MOST}
+    yield from (f"{name} takes no requests ({status})" for name, status in seen["doors"].items() if status != "OPEN")
+    yield from (f"every request to {path} is refused by hand" for path in seen["refused"])
+    for kind, planned in most.items():
+        for name, has in seen[kind].items():
+            if planned and has != int(planned[1]):
+                yield f"{name} takes {has} connections at once, not {planned[1]}"
 
 
 def _by_hand(server: Mapping[str, Any]) -> list[str]:
@@ -213,7 +237,8 @@ def services_as_deployed(facts: Facts) -> Outcome:
     for name, one in sorted(services.items()):
         image = one["values"]["image"].partition("@")[0]
         if not one["deployed"]:
-            problems.append(f"{name} was not made by the collection")
+            mend = "" if name in wanted else f": docker service rm {facts.stack}_{name}"
+            problems.append(f"{name} was not made by the collection{mend}")
         elif one["deployed"] != one["digest"]:
             what = f" ({', '.join(one['changed'])})" if one["changed"] else ""
             problems.append(f"{name} was changed by hand{what}")
@@ -222,7 +247,8 @@ def services_as_deployed(facts: Facts) -> Outcome:
     lines = [
         f"{name}: written {one['deployed'][:12]}, is {one['digest'][:12]}" for name, one in sorted(services.items())
     ]
-    return none_of(problems, f"{len(services)} services are as they were written", "\n".join(lines))
+    measured = f"{len(services)} services are as they were written"
+    return none_of(problems, measured, "\n".join(lines), fix=site_for(problems))
 
 
 @check(
@@ -233,7 +259,7 @@ def services_as_deployed(facts: Facts) -> Outcome:
     target="every file, and every unit of systemd, as the playbook would write it now",
     command="make check (a dry run shows every difference)",
     fix=SITE,
-    needs="files secret_files",
+    needs="files secret_files left_over unread",
     everywhere=True,
 )
 def configuration_files(facts: Facts) -> Outcome:
@@ -245,6 +271,12 @@ def configuration_files(facts: Facts) -> Outcome:
         for one in differing(wanted, facts.seen["files"].get(path))
     ]
     problems += [f"{path} {problem}" for path, problem in secret.items() if problem]
+    problems += facts.seen["unread"]
+    reload = f'docker kill --signal HUP "$(docker ps --quiet --filter name={facts.stack}_nginx)"'
+    problems += [
+        f"{path} is not the playbook's: rm {path}{f'; {reload}' if '/nginx/' in path else ''}"
+        for path in facts.seen["left_over"]
+    ]
     # Redis does not read its files again.
     restart = f". Then: docker service update --force {facts.stack}_redis, if it was started since"
     fix = SITE + restart if any("/redis/" in problem for problem in problems) else ""
@@ -336,7 +368,8 @@ def networks(facts: Facts) -> Outcome:
         for name in one["networks"]
         if name.startswith(f"{stack}_")
     ]
-    return none_of(problems, f"{len(lines)} services, each on its own networks", "\n".join(lines))
+    measured = f"{len(lines)} services, each on its own networks"
+    return none_of(problems, measured, "\n".join(lines), fix=site_for(problems))
 
 
 def _connected_by_hand(facts: Facts) -> list[str]:

@@ -25,6 +25,8 @@ from ..._core.firewall import parse_policy, render, render_file
 from ..._core.sysctls import proc_path
 from .. import nftables, probe, system
 
+#: By a pattern of nginx.conf, and by one of prometheus.yml for the alert drill.
+_READ_WHEN_THERE = ("nginx/conf/*.conf", "monitoring/prometheus/drill/*.json")
 _UNIT = "Id,LoadState,ActiveState,UnitFileState,Result,Triggers,DropInPaths"
 _OTHERS_WRITE, _OTHERS = 0o002, 0o007
 _CRON = (
@@ -334,6 +336,12 @@ def gather_firewall(expected: Mapping[str, Any]) -> dict[str, Any]:
 def gather_files(paths: Iterable[str]) -> dict[str, str | None]:
     """The configuration files as they are."""
     return {path: system.read_text(path) for path in paths}
+
+
+def gather_left_over(stack: str, written: Iterable[str]) -> list[str]:
+    """Files that a service reads because they lie there, and that nobody has written or somebody has forgotten."""
+    paths = [path for pattern in _READ_WHEN_THERE for path in glob.glob(f"/opt/{stack}/{pattern}")]
+    return sorted(set(paths) - set(written))
 
 
 def gather_access() -> dict[str, Any]:

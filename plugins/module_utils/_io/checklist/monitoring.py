@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -13,7 +14,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..._core.checklist.monitoring import WATCHDOG
+from ..._core.errors import FirstbellError
 from .. import system
+from ..operations.alertmanager import Alertmanager
 from ..operations.prometheus import Prometheus
 
 #: Of the targets that there are now; a replica that was replaced is one for some seconds more.
@@ -29,6 +32,8 @@ _STARTED = 'process_start_time_seconds{job="prometheus"}'
 #: Seconds after its start in which Prometheus may not have scraped all targets and evaluated all rules once.
 _YOUNG = 120
 _PAUSE = 3.0
+#: How a silence compares, by whether it has to be equal, and to an expression.
+_SIGNS = {(True, False): "=", (True, True): "=~", (False, False): "!=", (False, True): "!~"}
 _ABOUT = ("instance", "host", "name", "device", "route", "job")
 
 
@@ -63,7 +68,7 @@ def gather(stack: str, expected: Mapping[str, Any]) -> dict[str, Any]:
             or number(f"{name}_config_last_reload_success_timestamp_seconds") + _READ_ROOM
             < max(system.modified_at(f"{folder}/{file}") for file in files)
         ],
-        "silences": number('alertmanager_silences{state="active"}'),
+        "silences": _silences(stack, expected),
         "failures": number("increase(prometheus_rule_evaluation_failures_total[10m])"),
         "alertmanagers": number("prometheus_notifications_alertmanagers_discovered"),
         "notifications_failed": number("increase(alertmanager_notifications_failed_total[10m])"),
@@ -81,6 +86,26 @@ def _firing(prometheus: Prometheus) -> list[dict[str, str]]:
         if beats or time.monotonic() > deadline or (started and time.time() - started[0] > _YOUNG):
             return firing
         time.sleep(_PAUSE)
+
+
+def _silences(stack: str, expected: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Those in force; none of an Alertmanager that does not answer, as others tell of that."""
+    found = []
+    with contextlib.suppress(FirstbellError):
+        found = Alertmanager(stack, expected["alertmanager_path"], expected["user"]).silences()
+    return [
+        {
+            "id": one["id"],
+            "by": one["createdBy"],
+            "until": one["endsAt"][:16].replace("T", " "),
+            "covers": ", ".join(_matcher(matcher) for matcher in one["matchers"]),
+        }
+        for one in found
+    ]
+
+
+def _matcher(one: Mapping[str, Any]) -> str:
+    return f'{one["name"]}{_SIGNS[one.get("isEqual", True), one["isRegex"]]}"{one["value"]}"'
 
 
 def _alert(labels: Mapping[str, str]) -> dict[str, str]:

@@ -49,6 +49,10 @@ class Alertmanager:
             },
         )
 
+    def silences(self) -> list[Any]:
+        """Those that are in force, as the API has them; raises FirstbellError."""
+        return [one for one in self._ask("GET", "silences") if one["status"]["state"] == "active"]
+
     def end_silences(self, author: str) -> None:
         """End all that are in force and by this author; raises FirstbellError."""
         for one in self._ask("GET", "silences"):

@@ -30,6 +30,15 @@ def test_it_is_told_where_a_file_with_secrets_differs_and_not_how(tmp_path: Path
     ]
 
 
+def test_a_hash_that_only_the_host_can_make_is_passed_over(tmp_path: Path) -> None:
+    path, hashed = tmp_path / "web.yml", f"$2b$04${'a' * 53}"
+    wanted = {str(path): 'basic_auth_users:\n  admin: ""\n'}
+    path.write_text(f'basic_auth_users:\n  admin: "{hashed}"\n', encoding="utf-8")
+    assert gather_secret_files(wanted) == {str(path): ""}
+    path.write_text(f'basic_auth_users:\n  admin: "{hashed}"\n  eve: "{hashed}"\n', encoding="utf-8")
+    assert gather_secret_files(wanted) == {str(path): "differs in line 3"}
+
+
 def _dump(path: Path, text: str, time: int) -> None:
     path.write_text(text, encoding="utf-8")
     os.utime(path, (time, time))

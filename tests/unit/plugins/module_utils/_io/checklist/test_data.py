@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible_collections.firstbell.stack.plugins.module_utils._core.scram import role_verifier
-from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist.data import compare_passwords
+from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist.data import _acl, compare_passwords
 
 EXPECTED = {"owner_role": "school_owner", "app_role": "school_app", "monitoring_role": "school_monitoring"}
 SECRETS = {"database_owner_password": "one" * 12, "database_app_password": "two" * 12}
@@ -40,3 +40,11 @@ def test_verifiers_are_not_passed_on() -> None:
     assert [list(one) for one in compare_passwords(roles(school_app="x"), "school", EXPECTED, SECRETS)] == [
         ["name", "own_password"]
     ]
+
+
+def test_passwords_of_the_cache_are_counted_and_not_passed_on() -> None:
+    told = "user app on sanitize-payload #1f #2e ~* +@all\nuser default off nopass\nuser\n\n"
+    assert _acl(told) == {
+        "app": ["on", "sanitize-payload", "~*", "+@all", "passwords=2"],
+        "default": ["off", "nopass"],
+    }

@@ -54,3 +54,11 @@ def test_one_that_never_measures_itself_is_given_up(pauses: list[float], monkeyp
     monkeypatch.setattr(monitoring.time, "monotonic", lambda: next(clock))
     assert monitoring._firing(Prometheus(None, 1000)) == []
     assert len(pauses) == 2
+
+
+@pytest.mark.parametrize(
+    ("equal", "expression", "said"),
+    [(True, False, 'a="b"'), (True, True, 'a=~"b"'), (False, False, 'a!="b"'), (False, True, 'a!~"b"')],
+)
+def test_what_a_silence_covers(equal: bool, expression: bool, said: str) -> None:
+    assert monitoring._matcher({"name": "a", "value": "b", "isEqual": equal, "isRegex": expression}) == said
