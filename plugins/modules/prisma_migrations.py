@@ -241,11 +241,9 @@ def migrate(params: dict[str, Any], context: _shell.Context) -> Mapping[str, Any
             io.apply(
                 plan, migrations, ledger, lambda: postgres.connect(params, settings, application="firstbell migration")
             )
-            path, applied = (
-                params["definitions_path"],
-                [name for name, state in plan.after.items() if state == "applied"],
-            )
-            kept = bool(path) and definitions.keep(session, params["schema"], path, applied)
+            if params["definitions_path"]:
+                path, schema = params["definitions_path"], params["schema"]
+                kept = definitions.keep(session, schema, path, ledger.checksums())
     result = prisma.report(plan, done=not context.check_mode, diff=context.diff_mode)
     return {**result, "changed": bool(result["changed"]) or kept}
 

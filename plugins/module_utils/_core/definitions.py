@@ -5,7 +5,7 @@
 
 A definition is a row: ``kind``, ``table`` (empty for what belongs to none), ``name``, ``text`` (what it is), ``make``
 and ``drop`` (the statements for it; an empty one: there is none), ``owner`` (of functions). A record has them with
-the ``migrations`` that were applied then.
+the ``migrations`` that were applied then, and their checksums.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-TYPE = "column"
+from .index_sql import literal
+from .prisma import LEDGER
+
+TYPE, _ITSELF, _LEDGER = "column", "the schema", f"public.{LEDGER}"
 #: Beyond the record, these change what a row may be, or what becomes of it.
 _MATTER = ("constraint", "trigger", "function", "NOT NULL", "row-level security")
 _RESTORE = "bring it back from a backup: docs/recovery/README.md"
@@ -21,25 +24,43 @@ _RESTORE = "bring it back from a backup: docs/recovery/README.md"
 Definition = Mapping[str, str]
 
 
-def record(migrations: Sequence[str], definitions: Sequence[Definition]) -> dict[str, Any]:
+def record(migrations: Mapping[str, str], definitions: Sequence[Definition]) -> dict[str, Any]:
     """What is kept."""
-    return {"migrations": sorted(migrations), "definitions": [dict(one) for one in definitions]}
+    return {"migrations": dict(migrations), "definitions": [dict(one) for one in definitions]}
 
 
 def drift(
-    kept: Mapping[str, Any], migrations: Sequence[str], present: Sequence[Definition], app: str
+    kept: Mapping[str, Any], migrations: Mapping[str, str], present: Sequence[Definition], app: str
 ) -> list[dict[str, str]]:
     """What is otherwise than after the last migration: name, problem, and the statement that mends it.
 
     Nothing where other migrations were applied since; what the application has made for itself is its own.
     """
-    if kept.get("migrations") != sorted(migrations):
+    before = kept.get("migrations", {})
+    if not before or set(migrations) - set(before):
         return []
+    found = _drift(kept, present, app)
+    lost = sorted(set(before) - set(migrations))
+    # After a restore to a moment before them the tables lack them as well; else somebody has removed their rows.
+    if lost and found:
+        found = [(_LEDGER, f"has lost {', '.join(lost)}, and the tables with it: make site", "")]
+    else:
+        found += [(_LEDGER, f"has lost {name}, which the tables have", _row(name, before[name])) for name in lost]
+    return [dict(zip(("name", "problem", "fix"), one)) for one in found]
+
+
+def _row(name: str, checksum: str) -> str:
+    columns = "id, checksum, migration_name, started_at, finished_at, applied_steps_count"
+    values = f"gen_random_uuid(), {literal(checksum)}, {literal(name)}, now(), now(), 1"
+    return f"INSERT INTO {_LEDGER} ({columns}) VALUES ({values})"  # noqa: S608 - quoted above
+
+
+def _drift(kept: Mapping[str, Any], present: Sequence[Definition], app: str) -> list[tuple[str, str, str]]:
     before = {_key(one): one for one in kept["definitions"]}
     now = {_key(one): one for one in present if one["owner"] != app}
     tables = {one["table"] for one in present}
-    found = [*_gone(before, now, tables), *_new(before, now)]
-    return [dict(zip(("name", "problem", "fix"), one)) for one in found]
+    # Statements that make something come in the order of what needs what, those that drop it the other way round.
+    return [*_gone(before, now, tables), *reversed(list(_new(before, now)))]
 
 
 def _key(one: Definition) -> tuple[str, str, str]:
@@ -56,7 +77,7 @@ def _gone(
         # With its table or its column went the rest of it.
         if one["table"] in lost or (one["kind"] in _OF_COLUMNS and key[1:] not in columns):
             continue
-        where, has = one["table"] or one["name"], now.get(key)
+        where, has = one["table"] or _ITSELF, now.get(key)
         what = f"{one['kind']} {one['name']}"
         if has is None and one["kind"] == TYPE:
             yield where, f"has lost its {what} since the last migration; {_RESTORE}", ""
@@ -76,5 +97,8 @@ def _new(before: Mapping[Any, Definition], now: Mapping[Any, Definition]) -> Ite
     tables = {one["table"] for one in before.values()}
     for key, one in now.items():
         if key not in before and one["kind"] in _MATTER and one["table"] in {*tables, ""}:
-            where = one["table"] or one["name"]
-            yield where, f"has got the {one['kind']} {one['name']}, which no migration has made", one["drop"]
+            yield (
+                one["table"] or _ITSELF,
+                f"has got the {one['kind']} {one['name']}, which no migration has made",
+                one["drop"],
+            )

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from .._core.definitions import record
@@ -93,9 +93,9 @@ def read(path: str) -> dict[str, Any]:
     return kept if isinstance(kept, dict) else {}
 
 
-def keep(session: Session, schema: str, path: str, migrations: Sequence[str]) -> bool:
+def keep(session: Session, schema: str, path: str, migrations: Mapping[str, str]) -> bool:
     """Keep the definitions, unless those after the same migrations are kept already; whether they were not."""
-    if read(path).get("migrations") == sorted(migrations):
+    if read(path).get("migrations") == migrations:
         return False
     text = json.dumps(record(migrations, look(session, schema)), indent=1)
     system.write_text(path, f"{text}\n", 0o644)

@@ -121,6 +121,10 @@ class Ledger:
         )
         return [Row(**row) for row in rows]
 
+    def checksums(self) -> dict[str, str]:
+        """Of the migrations that are applied, by their names."""
+        return {row.name: row.checksum for row in self.rows() or () if row.state == "applied"}
+
     def has_tables(self) -> bool:
         """Whether the schema holds tables of anybody but the ledger and extensions."""
         return bool(

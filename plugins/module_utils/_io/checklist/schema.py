@@ -202,7 +202,7 @@ def gather_drift(session: Session, kept: Mapping[str, Any], app: str) -> list[di
     """What is otherwise in the schema than after its last migration; nothing where that was not kept."""
     if not kept:
         return []
-    applied = [row.name for row in Ledger(session, "public").rows() or () if row.state == "applied"]
+    applied = Ledger(session, "public").checksums()
     return _unless_locked(lambda: drift(kept, applied, definitions.look(session, "public"), app))
 
 

@@ -14,6 +14,7 @@ def row(kind: str, name: str, text: str = "", table: str = "t", **more: str) -> 
 
 COLUMN, KEY, RULE = row("column", "a", "int"), row("constraint", "k", "PRIMARY KEY (a)"), row("NOT NULL", "a")
 FUNCTION = row("function", "f()", "one", table="")
+ONE = {"one": "1a"}
 ALL = [COLUMN, KEY, RULE, FUNCTION]
 
 
@@ -36,7 +37,7 @@ ALL = [COLUMN, KEY, RULE, FUNCTION]
     ],
 )
 def test_one_thing_is_otherwise(now: list[dict[str, str]], problem: str, fix: str) -> None:
-    (found,) = drift(record(["one"], ALL), ["one"], now, "app")
+    (found,) = drift(record(ONE, ALL), ONE, now, "app")
     assert found["problem"].startswith(problem)
     assert found["fix"] == fix
 
@@ -51,9 +52,28 @@ def test_one_thing_is_otherwise(now: list[dict[str, str]], problem: str, fix: st
     ],
 )
 def test_what_takes_nothing_from_the_migrations_is_not_told(further: dict[str, str]) -> None:
-    assert drift(record(["one"], ALL), ["one"], [*ALL, further], "app") == []
+    assert drift(record(ONE, ALL), ONE, [*ALL, further], "app") == []
 
 
-@pytest.mark.parametrize("kept", [{}, record(["one", "two"], [])])
+@pytest.mark.parametrize("kept", [{}, record({"other": "2b"}, [])])
 def test_without_a_record_after_these_migrations_nothing_is_told(kept: dict[str, object]) -> None:
-    assert drift(kept, ["one"], ALL, "app") == []
+    assert drift(kept, ONE, ALL, "app") == []
+
+
+def test_a_row_that_was_removed_from_the_ledger_comes_back() -> None:
+    (found,) = drift(record({**ONE, "two": "2b"}, ALL), ONE, ALL, "app")
+    assert found["problem"] == "has lost two, which the tables have"
+    assert "VALUES (gen_random_uuid(), '2b', 'two', now(), now(), 1)" in found["fix"]
+
+
+def test_after_a_restore_to_before_a_migration_the_playbook_applies_it_again() -> None:
+    (found,) = drift(record({**ONE, "two": "2b"}, ALL), ONE, [COLUMN], "app")
+    assert (found["problem"], found["fix"]) == ("has lost two, and the tables with it: make site", "")
+
+
+def test_what_was_made_by_hand_goes_in_the_order_of_what_needs_what() -> None:
+    function, trigger = row("function", "g()", table=""), row("trigger", "g")
+    assert [one["fix"] for one in drift(record(ONE, ALL), ONE, [*ALL, function, trigger], "app")] == [
+        "drop g",
+        "drop g()",
+    ]
