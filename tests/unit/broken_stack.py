@@ -433,6 +433,11 @@ BROKEN: list[tuple[str, Break, str]] = [
         _seen(certificates=["certificate of postgres: another authority issued it"]),
         "certificate of postgres: another authority issued it",
     ),
+    (
+        "database-encryption",
+        _seen("database", unread=["/opt/school/postgres/pg_hba.conf"]),
+        "written after the server has",
+    ),
     ("database-encryption", _seen("database", unencrypted=2), "2 connections are in clear"),
     ("database-encryption", _rule(type="host"), "by host scram-sha-256"),
     ("database-encryption", _rule(method="trust"), "by hostssl trust"),

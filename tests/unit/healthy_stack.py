@@ -213,6 +213,7 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
             "strangers": [],
             "drifted": [],
             "signals": [],
+            "unread": [],
             "blockers": [],
             "sequences": [{"name": "s_id_seq", "table": "s", "most": 32767, "highest": 7, "next": 8}],
             "lost": [],

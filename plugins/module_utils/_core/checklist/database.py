@@ -318,6 +318,7 @@ def database_encryption(facts: Facts) -> Outcome:
     seen, lines = facts.seen["database"], []
     problems = [] if seen["ssl"] == "on" else ["TLS is off"]
     problems += facts.seen["certificates"]
+    problems += [f"{path} was written after the server has read it" for path in seen["unread"]]
     if seen["unencrypted"]:
         problems.append(f"{seen['unencrypted']} connections are in clear")
     for rule in seen["hba"]:

@@ -32,6 +32,7 @@ SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS reco
        (SELECT max(age(datfrozenxid))::int FROM pg_database) AS oldest_transaction,
        ARRAY(SELECT name FROM pg_ls_dir('.') name WHERE name IN ('standby.signal', 'recovery.signal', 'backup_label')
              ORDER BY 1) AS signals,
+       extract(epoch FROM pg_conf_load_time())::float8 AS loaded_at,
        (SELECT datconnlimit FROM pg_database WHERE datname = current_database()) AS connection_limit,
        (SELECT coalesce(string_agg(coalesce(datname, 'shared by all') || ': ' || checksum_failures, ', '), '')
         FROM pg_stat_database WHERE checksum_failures > 0) AS damaged_pages
@@ -148,6 +149,7 @@ _PASSWORDS = {
     "app_role": "database_app_password",
     "monitoring_role": "database_monitoring_password",
 }
+_READ_ROOM = 2
 _NO_LIBRARY = ("42P01", "55000")  # undefined_table, object_not_in_prerequisite_state
 
 #: Options of pg_indexes for a look that waits for nobody.
@@ -219,8 +221,10 @@ def gather(stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]) 
             if error.error.code not in _NO_LIBRARY:
                 raise
             statements = None
+        facts = session.query(_FACTS)[0]
         found = {
-            **session.query(_FACTS)[0],
+            **facts,
+            "unread": _unread(f"/opt/{stack}/postgres", facts["loaded_at"]),
             "roles": compare_passwords(session.query(_ROLES, roles), stack, expected, secrets),
             "hba": session.query(_HBA),
             "extensions": [row["name"] for row in session.query(_EXTENSIONS)],
@@ -242,6 +246,12 @@ def gather(stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]) 
         # The last, as it leaves the session with another search path.
         kept = definitions.read(f"/opt/{stack}/app/schema.json")
         return {**found, "drifted": schema.gather_drift(session, kept, expected["app_role"])}
+
+
+def _unread(directory: str, loaded_at: float) -> list[str]:
+    """The files about who may connect, where the server goes on by what they said before."""
+    paths = [f"{directory}/{name}" for name in ("pg_hba.conf", "pg_ident.conf")]
+    return [path for path in paths if system.modified_at(path) > loaded_at + _READ_ROOM]
 
 
 def compare_passwords(
