@@ -137,32 +137,37 @@ def database_answers(facts: Facts) -> Outcome:
         for name in seen["signals"]
         if not seen["recovering"]
     ]
-    problems += [
-        f"{one['waiting']} sessions wait for a lock of {one['role']}'s, {one['application'] or 'without a name'}: "
-        f"SELECT pg_terminate_backend({one['pid']})"
-        for one in seen["blockers"]
-    ]
-    problems += [problem for one in seen["sequences"] for problem in _of_sequence(one)]
-    problems += [
-        f"the replication slot {one['name']} keeps {one['bytes'] / MB:.0f} MB of the log, until the disk is full, and "
-        f"nobody reads it: SELECT pg_drop_replication_slot('{one['name']}')"
-        for one in seen["slots"]
-        if not one["active"]
-    ]
-    return none_of(problems, f"PostgreSQL {seen['version']}, oldest transaction id {seen['oldest_transaction']}")
+    mended = _mended(seen)
+    measured = f"PostgreSQL {seen['version']}, oldest transaction id {seen['oldest_transaction']}"
+    return none_of([*problems, *mended], measured, fix=typed(mended.values()))
 
 
-def _of_sequence(one: Mapping[str, Any]) -> list[str]:
-    """Why rows cannot be added by the numbers that it gives."""
-    name = one["name"]
-    mend = f"SELECT setval({literal(name)}, {one['highest'] or 1})"
+def _mended(seen: Mapping[str, Any]) -> dict[str, str]:
+    """What holds others up, and the statement that ends it."""
+    said = {}
+    for one in seen["blockers"]:
+        who = f"{one['role']}'s, {one['application'] or 'without a name'}"
+        said[f"{one['waiting']} sessions wait for a lock of {who}"] = f"SELECT pg_terminate_backend({one['pid']})"
+    for one in seen["sequences"]:
+        said.update(_of_sequence(one))
+    for one in seen["slots"]:
+        if not one["active"]:
+            keeps = f"keeps {one['bytes'] / MB:.0f} MB of the log, until the disk is full, and nobody reads it"
+            drop = f"SELECT pg_drop_replication_slot({literal(one['name'])})"
+            said[f"the replication slot {one['name']} {keeps}"] = drop
+    return said
+
+
+def _of_sequence(one: Mapping[str, Any]) -> dict[str, str]:
+    """Why rows cannot be added by the numbers that it gives, and what puts it right."""
+    name, mend = one["name"], f"SELECT setval({literal(one['name'])}, {one['highest'] or 1})"
     if one["highest"] >= one["next"]:
         taken = f"and {one['table']} goes on to {one['highest']} already"
-        return [f"the sequence {name} would give {one['next']}, {taken}: {mend}"]
+        return {f"the sequence {name} would give {one['next']}, {taken}": mend}
     if one["most"] - one["next"] < one["most"] * _LEAST_LEFT:
-        otherwise = "if that was set by hand, else a larger type for its column"
-        return [f"the sequence {name} is at {one['next']} of {one['most']}: {mend} {otherwise}"]
-    return []
+        otherwise = "unless that was set by hand, its column needs a larger type"
+        return {f"the sequence {name} is at {one['next']} of {one['most']}; {otherwise}": mend}
+    return {}
 
 
 @check(

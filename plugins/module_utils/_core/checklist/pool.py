@@ -25,8 +25,11 @@ _ADMIN = "pgbouncer"
 _OF_ITSELF = ("conffile", "verbose")
 _LONGEST_WAIT = 1.0
 _FULL = 0.95
-#: What its INFO tells is judged by that.
-_BY_INFO = ("maxmemory", "maxmemory-policy", "appendonly")
+#: What its INFO tells is judged by that; and what it tells in words of its own cannot be compared.
+_NOT_COMPARED = (
+    *("maxmemory", "maxmemory-policy", "appendonly"),
+    *("client-output-buffer-limit", "notify-keyspace-events"),
+)
 _CACHE_USERS = ("default", "app", "monitoring", "backup")
 _CACHE_APP_RULES = ("-@admin", "-@dangerous", "-flushall", "-flushdb", "-keys")
 
@@ -152,7 +155,7 @@ def cache_settings(facts: Facts) -> Outcome:
     problems += [
         f"{name} is {live[name]} in the running cache, not {value}"
         for name, value in sorted(wanted.items())
-        if name in live and name not in _BY_INFO and not _same(str(value), live[name])
+        if name in live and name not in _NOT_COMPARED and not _same(str(value), live[name])
     ]
     used = f"{int(info['used_memory']) / 1048576:.1f} MB used"
     measured = f"maxmemory {int(info['maxmemory']) // 1048576} MB, {info['maxmemory_policy']}, {used}"

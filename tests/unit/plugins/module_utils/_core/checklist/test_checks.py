@@ -22,6 +22,12 @@ from unit.healthy_stack import NOW, healthy
 
 BY_ID = {one.id: one for one in CHECKS}
 TYPED = [
+    ("database-answers", "SELECT pg_terminate_backend(7);"),
+    ("database-answers", "SELECT setval('s_id_seq', 7);"),
+    ("database-answers", "SELECT pg_drop_replication_slot('forgotten');"),
+    ("database-overrides", 'ALTER DATABASE "school" RESET fsync;'),
+    ("database-overrides", "ALTER SYSTEM RESET fsync; SELECT pg_reload_conf();"),
+    ("database-roles", 'DROP OWNED BY "intruder"; DROP ROLE "intruder";'),
     ("database-roles", "ALTER ROLE school_app LOGIN;"),
     ("database-roles", "GRANT USAGE ON SCHEMA public TO school_app;"),
     ("database-roles", "ALTER TABLE public.students OWNER TO school_owner;"),
