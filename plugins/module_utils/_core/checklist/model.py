@@ -25,6 +25,7 @@ VERDICTS = (FAIL, WARN, SKIPPED, PASS)
 ROWS = tuple(f"S{number}" for number in range(1, 114))
 """The rows of docs/requirements.md."""
 
+_NOT_LOOKED_AT = "What the reason says; where it names no command: make site. Then verify again"
 _SHOWN_PROBLEMS = 8
 _LONGEST_EVIDENCE = 4000
 
@@ -235,7 +236,7 @@ def run(
 def _judged(one: Check, facts: Facts, errors: Mapping[str, str]) -> Outcome:
     broken = [errors[name] for name in one.needs if name in errors]
     if broken:
-        return failed("it could not be looked at", reason="; ".join(broken))
+        return failed("it could not be looked at", reason="; ".join(broken), fix=_NOT_LOOKED_AT)
     try:
         return one.judge(facts)
     except Exception as error:  # noqa: BLE001 - whatever it is, this item is not proven
