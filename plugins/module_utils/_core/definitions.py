@@ -22,6 +22,7 @@ _MATTER = ("constraint", "trigger", "function", "NOT NULL", "row-level security"
 _RESTORE = "bring it back from a backup: docs/recovery/README.md"
 
 Definition = Mapping[str, str]
+_Findings = list[tuple[str, str, str]]
 
 
 def record(migrations: Mapping[str, str], definitions: Sequence[Definition]) -> dict[str, Any]:
@@ -39,13 +40,14 @@ def drift(
     before = kept.get("migrations", {})
     if not before or set(migrations) - set(before):
         return []
-    found = _drift(kept, present, app)
+    gone, new = _drift(kept, present, app)
     lost = sorted(set(before) - set(migrations))
     # After a restore to a moment before them the tables lack them as well; else somebody has removed their rows.
-    if lost and found:
-        found = [(_LEDGER, f"has lost {', '.join(lost)}, and the tables with it: make site", "")]
+    if lost and gone:
+        found = [(_LEDGER, f"has lost {', '.join(lost)}, and the tables with it: make site", ""), *new]
     else:
-        found += [(_LEDGER, f"has lost {name}, which the tables have", _row(name, before[name])) for name in lost]
+        rows = [(_LEDGER, f"has lost {name}, which the tables have", _row(name, before[name])) for name in lost]
+        found = [*gone, *new, *rows]
     return [dict(zip(("name", "problem", "fix"), one)) for one in found]
 
 
@@ -55,12 +57,13 @@ def _row(name: str, checksum: str) -> str:
     return f"INSERT INTO {_LEDGER} ({columns}) VALUES ({values})"  # noqa: S608 - quoted above
 
 
-def _drift(kept: Mapping[str, Any], present: Sequence[Definition], app: str) -> list[tuple[str, str, str]]:
+def _drift(kept: Mapping[str, Any], present: Sequence[Definition], app: str) -> tuple[_Findings, _Findings]:
+    """What is gone or is another one, and what no migration has made."""
     before = {_key(one): one for one in kept["definitions"]}
     now = {_key(one): one for one in present if one["owner"] != app}
     tables = {one["table"] for one in present}
     # Statements that make something come in the order of what needs what, those that drop it the other way round.
-    return [*_gone(before, now, tables), *reversed(list(_new(before, now)))]
+    return list(_gone(before, now, tables)), list(_new(before, now))[::-1]
 
 
 def _key(one: Definition) -> tuple[str, str, str]:
