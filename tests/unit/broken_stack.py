@@ -337,6 +337,7 @@ BROKEN: list[tuple[str, Break, str]] = [
         _service("app", failed=[{"error": "exit 1", "at": "2026-11-23T02:10:00.1Z"}] * 3),
         "app ended 3 times",
     ),
+    ("crashes", crashed, "app ended 3 times in an hour: exit 1, the last time 30 min ago"),
     ("log-rotation", _container(log_options={}), "without a limit"),
     ("log-rotation", _container(log_driver="local"), "logs with local"),
     ("log-rotation", _container(log_bytes=10**9), "takes 954 MB"),

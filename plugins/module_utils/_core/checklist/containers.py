@@ -17,6 +17,7 @@ from .services import INSPECT, SITE, containers_of, services_of, strangers
 IMAGE_AGE_DAYS = 40
 _CRASH_HOURS = 1
 _MOST_CRASHES = 3
+_CALM_MINUTES = 5
 #: Seconds; the engine notes the end of a task a little later.
 _DRILL_ROOM = 30
 _DRILLS = ("failover_drill", "alert_drill", "rollout_drill")
@@ -194,7 +195,8 @@ def foreign_containers(facts: Facts) -> Outcome:
     "S88 S89",
     "containers",
     "No container was killed for its memory or crashes again and again",
-    target=f"no process killed for memory, fewer than {_MOST_CRASHES} ended tasks of a service in an hour",
+    target=f"no process killed for memory, fewer than {_MOST_CRASHES} ended tasks of a service in an hour; warned of "
+    f"once none has ended for {_CALM_MINUTES} minutes",
     command="docker service ps --no-trunc {stack}_SERVICE; docker inspect --format '{{.State.OOMKilled}}' CONTAINER; "
     "grep oom_kill of memory.events or memory.oom_control in the control group of /proc/PID/cgroup",
     fix="Read why: docker service logs --since 1h {stack}_SERVICE. Killed for memory: raise its limit in the plan",
@@ -212,7 +214,14 @@ def crashes(facts: Facts) -> Outcome:
         ]
         counts.append(f"{name}: {len(recent)} ended in the last hour")
         if len(recent) >= _MOST_CRASHES:
-            problems.append(f"{name} ended {len(recent)} times in an hour: {recent[-1]['error']}")
+            last = max(recent, key=lambda task: moment(task["at"]))
+            age = now - moment(last["at"])
+            said = f"{name} ended {len(recent)} times in an hour: {last['error']}"
+            # What has ended no more since then was mended.
+            if age < timedelta(minutes=_CALM_MINUTES):
+                problems.append(said)
+            else:
+                earlier.append(f"{said}, the last time {age.seconds // 60} min ago")
     if earlier and not problems:
         return warned("; ".join(earlier), "\n".join(counts))
     return none_of(problems, "none", "\n".join(counts))

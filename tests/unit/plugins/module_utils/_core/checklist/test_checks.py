@@ -149,7 +149,7 @@ def test_what_the_failover_drill_killed_did_not_crash() -> None:
         crashed(seen, expected)
         seen["records"]["kept"]["failover_drill"][-1].update(time=NOW - 1900, seconds=200)
 
-    assert outcome("crashes", crashed).verdict == FAIL
+    assert outcome("crashes", crashed).verdict == WARN
     assert outcome("crashes", rehearsed).verdict == PASS
 
 
