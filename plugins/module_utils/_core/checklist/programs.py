@@ -1,0 +1,42 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host's programs: those that the playbook and the packages brought."""
+
+from __future__ import annotations
+
+from .model import Facts, Outcome, check, none_of
+from .services import SITE
+
+_SHOWN = 3
+
+
+@check(
+    "programs",
+    "S82 S92",
+    "host",
+    "Nobody has changed the programs by which the host is run",
+    target="the stack's commands as this playbook installs them; packages there, their programs and units unchanged",
+    command="ls /usr/local/sbin/{stack}-* /usr/local/lib/{stack}-*; dpkg --verify docker.io runc openssh-server",
+    fix=SITE,
+    needs="programs",
+    everywhere=True,
+)
+def programs(facts: Facts) -> Outcome:
+    seen, problems = facts.seen["programs"], []
+    for _name, files in sorted(seen["commands"].items()):
+        more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
+        problems += ["; ".join(files[:_SHOWN]) + more] if files else []
+    problems += [f"the package {name} is not installed" for name in seen["missing"]]
+    fixes = [SITE] if problems else []
+    problems += [f"{one['path']} is not as the package {one['package']} brought it" for one in seen["altered"]]
+    packages = sorted({one["package"] for one in seen["altered"]})
+    if packages:
+        stops = ", at a quiet time: the engine starts anew" if any(_of_engine(name) for name in packages) else ""
+        fixes.append(f"apt-get install --reinstall {' '.join(packages)}{stops}")
+    evidence = "\n".join([*(one for files in seen["commands"].values() for one in files), *map(str, seen["altered"])])
+    return none_of(problems, f"{len(seen['commands'])} commands, as installed", evidence, fix=". Then: ".join(fixes))
+
+
+def _of_engine(package: str) -> bool:
+    return package.startswith(("docker", "containerd", "runc"))
