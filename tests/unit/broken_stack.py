@@ -261,6 +261,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("engine-access", _seen("access", "sockets", 0, group="users"), "to the group users: chgrp docker /var/run"),
     ("engine-access", _seen("access", "sockets", 0, members=["teacher"]), "teacher may"),
     ("limits", _container(memory=0), "app may use"),
+    ("limits", _container(memory=1 << 20), "docker service update --force school_app"),
     ("limits", _container(cpus=5_000_000_000), "app may use 5 CPU"),
     ("limits", _container(pids=0), "0 processes, not"),
     (
@@ -777,6 +778,21 @@ BROKEN: list[tuple[str, Break, str]] = [
         _seen("programs", commands={"school-night": [f"/usr/local/lib/{number} is missing" for number in range(5)]}),
         "/usr/local/lib/2 is missing and 2 more",
     ),
+    (
+        "programs",
+        _seen("programs", hiding=["/usr/local/sbin/nft"]),
+        "the place of the package's: rm /usr/local/sbin/nft",
+    ),
+    ("timers", _seen("host", boot_target="rescue.target"), "would start as rescue.target: systemctl set-default"),
+    ("timers", _seen("host", lost_disks=["/dev/sdx"]), "the next start waits for /dev/sdx, which is not there"),
+    (
+        "kernel",
+        _both(
+            _seen("host", "forwarding", **{"net.ipv6.conf.all.forwarding": "0"}),
+            lambda _s, e: e["docker"].update(settings={**e["docker"]["settings"], "ip6tables": True}),
+        ),
+        "sysctl --write net.ipv6.conf.all.forwarding=1",
+    ),
     ("programs", _seen("programs", missing=["nftables"]), "the package nftables is not installed"),
     (
         "programs",
@@ -823,7 +839,7 @@ BROKEN: list[tuple[str, Break, str]] = [
         _seen("host", journal_later={"/etc/systemd/journald.conf.d/z.conf": "[Journal]\nSystemMaxUse=50G\n"}),
         "/etc/systemd/journald.conf.d/z.conf sets SystemMaxUse=50G after the stack's own file",
     ),
-    ("kernel", _seen("host", forwarding="0"), "sysctl --write net.ipv4.ip_forward=1"),
+    ("kernel", _seen("host", "forwarding", **{"net.ipv4.ip_forward": "0"}), "sysctl --write net.ipv4.ip_forward=1"),
     ("directories", _seen("host", open=["/opt/x can be written by everybody (0666)"]), "(0666): chmod o-w /opt/x"),
     ("directories", _seen("host", "configuration", NGINX, uid=1002), "belongs to user 1002, who may change it: chown"),
     ("timers", _both(*(_unit_off(name) for name in ("ssh.service", "ssh.socket"))), "nobody can sign in over ssh"),

@@ -14,6 +14,9 @@ from .model import Facts, Outcome, check, none_of, warned
 
 #: Who there is, and what opens them, with the widest mode of each.
 ACCOUNTS = {
+    "/usr/local": 0o775,
+    "/usr/local/*bin": 0o775,
+    "/usr/local/lib": 0o775,
     "/etc/group": 0o644,
     "/etc/gshadow": 0o640,
     "/etc/passwd": 0o644,

@@ -32,6 +32,8 @@ _READ_BY_CONTAINERS = (
 )
 SYSCTLS_FILE = "/etc/sysctl.d/99-firstbell.conf"
 JOURNAL_FILE = "/etc/systemd/journald.conf.d/firstbell.conf"
+#: By which packets find their ways to containers.
+FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
 #: The playbook adds it on hosts whose router tells them their way out.
 _ADVERTISEMENTS = "net/ipv6/conf/*/accept_ra = 2"
 
@@ -127,9 +129,13 @@ def kernel(facts: Facts) -> Outcome:
         problems += of_file(SYSCTLS_FILE, sysctls.render(wanted), facts.seen["host"]["sysctls_file"], _ADVERTISEMENTS)
         problems += _set_later(wanted, facts.seen["host"]["sysctls_later"])
     lines = [f"{name} = {facts.seen['host']['kernel'].get(name)}" for name in wanted]
-    if facts.seen["host"]["forwarding"] == "0":
-        # The engine sets it when it starts.
-        problems.append("net.ipv4.ip_forward is 0, which cuts containers off: sysctl --write net.ipv4.ip_forward=1")
+    needed = FORWARDING if facts.expected["docker"]["settings"].get("ip6tables") else FORWARDING[:1]
+    # The engine sets them when it starts.
+    problems += [
+        f"{name} is 0, which cuts containers off: sysctl --write {name}=1"
+        for name in needed
+        if facts.seen["host"]["forwarding"][name] == "0"
+    ]
     return none_of(problems, f"{len(wanted)} settings", "\n".join(lines))
 
 

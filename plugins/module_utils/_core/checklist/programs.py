@@ -30,12 +30,18 @@ def programs(facts: Facts) -> Outcome:
     problems += [f"the package {name} is not installed" for name in seen["missing"]]
     fixes = [SITE] if problems else []
     problems += [f"{one['path']} is not as the package {one['package']} brought it" for one in seen["altered"]]
+    problems += [f"{path} takes the place of the package's: rm {path}" for path in seen["hiding"]]
     packages = sorted({one["package"] for one in seen["altered"]})
     if packages:
         stops = ", at a quiet time: the engine starts anew" if any(_of_engine(name) for name in packages) else ""
         fixes.append(f"apt-get install --reinstall {' '.join(packages)}{stops}")
     evidence = "\n".join([*(one for files in seen["commands"].values() for one in files), *map(str, seen["altered"])])
-    return none_of(problems, f"{len(seen['commands'])} commands, as installed", evidence, fix=". Then: ".join(fixes))
+    return none_of(
+        problems,
+        f"{len(seen['commands'])} commands, as installed",
+        evidence,
+        fix=". Then: ".join(fixes or ["What the finding says"]),
+    )
 
 
 def _of_engine(package: str) -> bool:

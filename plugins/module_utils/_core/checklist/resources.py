@@ -48,9 +48,12 @@ def limits(facts: Facts) -> Outcome:
             if not all(has):
                 problems.append(f"{one['service']} is not limited")
         elif (round(has[0], 6), *has[1:]) != (round(float(wanted["cpus"]), 6), wanted["memory"], wanted["pids"]):
+            of_service = services_of(facts).get(one["service"], {}).get("values", {}).get("limits", {})
+            alike = (of_service.get("cpus"), of_service.get("memory")) == (one["cpus"], one["memory"])
             problems.append(
                 f"{one['service']} may use {_amounts(*has[:2])} and {has[2]} processes, "
                 f"not {_amounts(wanted['cpus'], wanted['memory'])} and {wanted['pids']}"
+                + ("" if alike and of_service.get("pids") == one["pids"] else f": {anew}")
             )
     return none_of(problems, f"{len(lines)} containers limited as planned", "\n".join(lines))
 

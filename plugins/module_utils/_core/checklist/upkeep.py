@@ -53,7 +53,7 @@ def _made_anew(facts: Facts) -> tuple[str, ...]:
     target="timers enabled and active, the last run of each without error; what runs all the time enabled and active",
     command="systemctl list-timers --all 'firstbell-*' '{stack}-*'; systemctl is-enabled docker",
     fix=f"systemctl enable --now TIMER; after a failed run: journalctl --unit SERVICE. {SITE}",
-    needs="units",
+    needs="units host",
     everywhere=True,
 )
 def timers(facts: Facts) -> Outcome:
@@ -64,6 +64,7 @@ def timers(facts: Facts) -> Outcome:
     problems = [
         one for name in starting(facts.expected["files"]) if name not in wanted for one in _running(facts, name)
     ]
+    problems += _of_boot(facts)
     lines, shells = [], [facts.seen["units"].get(name, {}) for name in SSH_UNITS]
     installed = [unit for unit in shells if unit.get("LoadState", "not-found") != "not-found"]
     if installed and not any(unit.get("UnitFileState") == "enabled" for unit in installed):
@@ -85,6 +86,18 @@ def timers(facts: Facts) -> Outcome:
         elif started.get("Result", "success") != "success" and unit["Triggers"] not in _made_anew(facts):
             problems.append(f"the last run of {unit['Triggers']} failed: {started['Result']}")
     return none_of(problems, f"{len(wanted)} timers run", "\n".join(lines))
+
+
+def _of_boot(facts: Facts) -> list[str]:
+    """Why the host itself will not come up again as it is."""
+    target, lost = facts.seen["host"]["boot_target"], facts.seen["host"]["lost_disks"]
+    problems = [
+        f"the next start waits for {one}, which is not there: take it out of /etc/fstab, or write nofail there"
+        for one in lost
+    ]
+    if target not in ("default.target", "graphical.target", "multi-user.target"):
+        problems.append(f"the host would start as {target}: systemctl set-default multi-user.target")
+    return problems
 
 
 def starting(files: Mapping[str, str]) -> list[str]:

@@ -18,13 +18,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..._core.checklist.firewall import FIREWALL_FILE
-from ..._core.checklist.host import JOURNAL_FILE, SYSCTLS_FILE
+from ..._core.checklist.host import FORWARDING, JOURNAL_FILE, SYSCTLS_FILE
 from ..._core.firewall import parse_policy, render, render_file
 from ..._core.sysctls import proc_path
 from .. import nftables, probe, system
 from .logins import members_of, status_of
 
 _UNIT = "Id,LoadState,ActiveState,UnitFileState,Result,Triggers,DropInPaths"
+_FIELDS = 4
 _OTHERS_WRITE, _OTHERS = 0o002, 0o007
 _CRON = (
     "/etc/crontab",
@@ -78,7 +79,9 @@ def gather(stack: str, expected: Mapping[str, Any], written: Iterable[str] = ())
         "kernel": {name: system.read_kernel_value(proc_path(name)) for name in expected["sysctls"]},
         "sysctls_file": system.read_text(SYSCTLS_FILE),
         "sysctls_later": _later(SYSCTLS_FILE, _SYSCTL_DIRECTORIES),
-        "forwarding": system.read_kernel_value(proc_path("net.ipv4.ip_forward")),
+        "forwarding": {name: system.read_kernel_value(proc_path(name)) for name in FORWARDING},
+        "boot_target": os.path.basename(os.path.realpath("/etc/systemd/system/default.target")),
+        "lost_disks": lost_disks(system.read_text("/etc/fstab") or ""),
         "journal_later": _later(JOURNAL_FILE, _JOURNAL_DIRECTORIES),
         "clock": _clock(),
         "open": open_paths(root),
@@ -96,6 +99,18 @@ def _later(own: str, directories: Iterable[str]) -> dict[str, str]:
             found.setdefault(os.path.basename(path), path)
     later = [found[name] for name in sorted(found) if name > os.path.basename(own)]
     return {path: system.read_text(path) or "" for path in later}
+
+
+def lost_disks(table: str) -> list[str]:
+    """Of /etc/fstab, what the next start waits for in vain, and then goes no further."""
+    found = []
+    for words in (line.split() for line in table.splitlines()):
+        if len(words) >= _FIELDS and not words[0].startswith("#") and not {"noauto", "nofail"} & {*words[3].split(",")}:
+            kind, equals, name = words[0].partition("=")
+            path = f"/dev/disk/by-{kind.lower()}/{name.strip(chr(34))}" if equals else kind
+            if path.startswith("/dev/") and not os.path.exists(path):
+                found.append(words[0])
+    return found
 
 
 def secret_files(root: str) -> list[str]:

@@ -42,6 +42,8 @@ _HOME, _SHELL = 5, 6
 _OWNER = "1001"
 #: What root does by them, so that whoever may write one is root.
 _DECISIVE = (
+    *("/", "/etc", "/etc/cron.*", "/etc/pam.d", "/etc/ssh", "/etc/sudoers.d", "/etc/systemd", "/etc/systemd/system"),
+    *("/opt", "/root", "/usr", "/usr/bin", "/usr/lib", "/usr/sbin", "/var", "/var/lib", "/var/lib/docker"),
     *(*ACCOUNTS, "/etc/docker", "/etc/docker/daemon.json", "/etc/crontab", "/etc/cron.d/*", "/etc/sudoers.d/*"),
     *(
         "/etc/nftables.d/firstbell.nft",

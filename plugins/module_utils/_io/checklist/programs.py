@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -13,6 +14,9 @@ from .. import host_command, system
 
 #: What else decides on who may do what.
 _FURTHER = ("containerd", "iptables", "libpam-modules", "login", "openssh-server", "passwd", "runc", "sudo", "systemd")
+#: What the stack's commands and its administrators type.
+_NAMES = ("apt-get", "containerd", "docker", "dockerd", "dpkg", "iptables", "nft", "ps", "runc", "ss", "sshd", "sudo")
+_TYPED = tuple(f"{folder}/{name}" for folder in ("bin", "sbin") for name in (*_NAMES, "systemctl", "journalctl"))
 _PLACES = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/usr/libexec/", "/bin/", "/sbin/", "/lib/")
 
 
@@ -30,7 +34,14 @@ def gather(expected: Mapping[str, Any]) -> dict[str, Any]:
         "commands": {one["name"]: differing(one) for one in commands} if expected["first"] else {},
         "missing": sorted(set(needed) - there),
         "altered": _altered(name for name in asked if name in there),
+        "hiding": [path for path in map("/usr/local/{}".format, _TYPED) if hides(path)],
     }
+
+
+def hides(path: str) -> bool:
+    """Whether a program is taken instead of the package's of that name."""
+    name = os.path.basename(path)
+    return os.path.exists(path) and any(os.path.exists(f"{folder}/{name}") for folder in ("/usr/bin", "/usr/sbin"))
 
 
 def differing(command: Mapping[str, str]) -> list[str]:

@@ -72,3 +72,18 @@ def test_of_kernel_settings_what_is_read_after_the_stacks_counts(tmp_path: Path)
         f"{etc}/99-x.conf": "etc",
         f"{lib}/99-y.conf": "lib",
     }
+
+
+def test_disks_that_the_next_start_waits_for_are_told(tmp_path: Path) -> None:
+    lines = [
+        "# /dev/old /x ext4 defaults 0 2",
+        "/dev/null / ext4 defaults 0 1",
+        "/dev/nope /mnt/a ext4 defaults 0 2",
+        "UUID=nope /mnt/b ext4 defaults 0 2",
+        "/dev/nope /mnt/c ext4 defaults,nofail 0 2",
+        "/dev/cdrom0 /media udf,iso9660 user,noauto 0 0",
+        "tmpfs /tmp tmpfs defaults 0 0",
+        "nfs.test:/x /mnt/d nfs defaults 0 0",
+        "torn",
+    ]
+    assert host.lost_disks("\n".join(lines)) == ["/dev/nope", "UUID=nope"]
