@@ -13,7 +13,7 @@ from typing import Any
 from .. import engine_config, swarm_cluster
 from ..units import MB, parse_duration, parse_size
 from .model import Facts, Outcome, check, failed, none_of, warned
-from .services import INSPECT, SITE, containers_of, removal, services_of, strangers
+from .services import INSPECT, SAID, SITE, containers_of, removal, services_of, strangers
 
 IMAGE_AGE_DAYS = 40
 _CRASH_HOURS = 1
@@ -105,7 +105,7 @@ def read_only_root(facts: Facts) -> Outcome:
     target="no capabilities, no-new-privileges, seccomp and AppArmor in force (CIS Docker 5.2, 5.4, 5.22, 5.26)",
     command=INSPECT + " --format '{{.Name}} {{.HostConfig.CapAdd}} {{.HostConfig.SecurityOpt}}'; "
     "grep -e CapEff -e NoNewPrivs -e Seccomp /proc/PID/status; docker info --format '{{.SecurityOptions}}'",
-    fix=SITE,
+    fix=SAID,
     needs="engine",
     everywhere=True,
 )
@@ -287,7 +287,7 @@ def moment(text: str) -> datetime:
     "Logs cannot fill the disk",
     target="the configured size and number of files, for every container; the configured size of the journal",
     command=INSPECT + " --format '{{.Name}} {{.HostConfig.LogConfig}}'",
-    fix=SITE + "; containers that were started before take the options when they are replaced",
+    fix=SAID + "; containers that were started before take the options when they are replaced",
     needs="engine host",
     everywhere=True,
 )
@@ -319,7 +319,7 @@ def log_rotation(facts: Facts) -> Outcome:
     "The container engine runs with the stack's options",
     target="daemon.json as the inventory has it, read by the engine, and nothing beside it; the swarm's settings",
     command="cat /etc/docker/daemon.json; systemctl show --property ActiveEnterTimestamp docker",
-    fix=SITE,
+    fix=SAID,
     needs="engine access",
     everywhere=True,
 )

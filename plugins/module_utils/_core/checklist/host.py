@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from .. import directories, sysctls
 from ..units import GB, format_size, parse_size
 from .model import Facts, Outcome, check, failed, none_of, skipped, warned
-from .services import SITE
+from .services import SAID, SITE
 
 _LEAST_FREE, _LOW_FREE = 0.10, 0.20
 _LEAST_BYTES = 2 * GB
@@ -45,7 +45,7 @@ _ADVERTISEMENTS = "net/ipv6/conf/*/accept_ra = 2"
     "The stack's directories are there and belong to the right user",
     target="owner and mode of each directory as the playbook makes it",
     command="stat -c '%a %u:%g %n' /opt/{stack} /opt/{stack}/*",
-    fix=SITE,
+    fix=SAID,
     needs="host",
     everywhere=True,
 )
@@ -114,7 +114,7 @@ def secret_files(facts: Facts) -> Outcome:
     "The kernel is set for many connections, and hardened",
     target="every setting that the inventory has, in the kernel and at every boot",
     command=f"sysctl --all; systemd-analyze cat-config sysctl.d; cat {SYSCTLS_FILE}",
-    fix=SITE,
+    fix=SAID,
     needs="host",
     everywhere=True,
 )

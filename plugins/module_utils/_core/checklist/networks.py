@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .model import Facts, Outcome, check, none_of
-from .services import SITE, removal, services_of, strangers
+from .services import SAID, removal, services_of, strangers
 
 #: The engine's own for published ports.
 _INGRESS = "ingress"
@@ -22,7 +22,7 @@ _INGRESS = "ingress"
     "The database, its pool and the cache cannot be reached from outside their networks",
     target="data and database networks without a way out; each service on its own ones only; only nginx is published",
     command="docker network ls; docker service inspect {stack}_postgres",
-    fix=SITE,
+    fix=SAID,
     needs="engine",
 )
 def networks(facts: Facts) -> Outcome:

@@ -33,7 +33,7 @@ def programs(facts: Facts) -> Outcome:
     problems += [f"{path} takes the place of the package's: rm {path}" for path in seen["hiding"]]
     packages = sorted({one["package"] for one in seen["altered"]})
     if packages:
-        stops = ", at a quiet time: the engine starts anew" if any(_of_engine(name) for name in packages) else ""
+        stops = ", at a quiet time, as the engine may start anew" if any(_of_engine(name) for name in packages) else ""
         fixes.append(f"apt-get install --reinstall {' '.join(packages)}{stops}")
     evidence = "\n".join([*(one for files in seen["commands"].values() for one in files), *map(str, seen["altered"])])
     return none_of(

@@ -15,6 +15,8 @@ from .written import configurations, differing
 
 INSPECT = "docker inspect $(docker ps --quiet)"
 SITE = "Run the playbook again: make site (firstbell.stack.site)"
+#: Where some of what can be found is not the playbook's to mend, and says itself what is.
+SAID = f"What the finding says. {SITE}"
 #: What ends a unit whose service starts anew when something else that it reads has changed.
 _DIGEST = re.compile(r"\n+# [0-9a-f]{64}\n*\Z")
 #: Bits of srv_admin_state in HAProxy's "show servers state" (management guide, 9.3): set by a command.
@@ -222,7 +224,7 @@ def _by_hand(server: Mapping[str, Any]) -> list[str]:
     "Nobody has changed a service by hand since it was deployed",
     target="every option of every service as the playbook wrote it",
     command="make check (a dry run shows every difference)",
-    fix=SITE,
+    fix=SAID,
     needs="engine released",
 )
 def services_as_deployed(facts: Facts) -> Outcome:

@@ -52,7 +52,7 @@ def _made_anew(facts: Facts) -> tuple[str, ...]:
     "What has to happen by itself is planned and starts with the host, and went well the last time",
     target="timers enabled and active, the last run of each without error; what runs all the time enabled and active",
     command="systemctl list-timers --all 'firstbell-*' '{stack}-*'; systemctl is-enabled docker",
-    fix=f"systemctl enable --now TIMER; after a failed run: journalctl --unit SERVICE. {SITE}",
+    fix=f"What the finding says; systemctl enable --now TIMER; after a failed run: journalctl --unit SERVICE. {SITE}",
     needs="units host",
     everywhere=True,
 )

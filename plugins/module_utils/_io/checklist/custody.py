@@ -10,12 +10,13 @@ import glob
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
 from ..._backup.files_sample import probe
 from .. import engine_api, system
+from .walk import below
 
 _JOURNAL_LINES = "100000"
 _CHUNK = 1 << 20
@@ -125,10 +126,8 @@ def _places(stack: str) -> Iterator[tuple[str, bytes]]:
         yield f"docker history {(image.get('RepoTags') or [image['Id']])[0]}", json.dumps(history).encode()
     for pattern in _WRITTEN:
         yield from ((path, _read(path)) for path in glob.glob(pattern))
-    for top in _SEARCHED:
-        yield from (
-            (f"{path}, which everybody may read", _read(path)) for path in readable_files(top, f"/opt/{stack}/data")
-        )
+    for path in readable(below(_SEARCHED, f"/opt/{stack}/data", for_all=True)):
+        yield f"{path}, which everybody may read", _read(path)
     yield "ps auxww", b"\n".join(_read(path) for path in glob.glob("/proc/[0-9]*/cmdline"))
     journal = system.run(["journalctl", "--no-pager", "--lines", _JOURNAL_LINES], stdin="", check=False)
     yield "journalctl", journal.out.encode()
@@ -136,18 +135,13 @@ def _places(stack: str) -> Iterator[tuple[str, bytes]]:
         yield from ((f"the log {path}", chunk) for chunk in _chunks(path))
 
 
-def readable_files(top: str, left_out: str = "") -> Iterator[str]:
-    """Small files that everybody may read, in folders that everybody may enter."""
-    for folder, names, files in os.walk(top):
-        if not os.lstat(folder).st_mode & stat.S_IXOTH:
-            names.clear()
-            continue
-        names[:] = [name for name in names if f"{folder}/{name}" != left_out]
-        for path in (f"{folder}/{name}" for name in files):
-            with contextlib.suppress(OSError):
-                found = os.lstat(path)
-                if stat.S_ISREG(found.st_mode) and found.st_mode & stat.S_IROTH and found.st_size <= _SMALL_FILE:
-                    yield path
+def readable(paths: Iterable[str]) -> Iterator[str]:
+    """Of files, those that are small, and that everybody may read."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            found = os.lstat(path)
+            if stat.S_ISREG(found.st_mode) and found.st_mode & stat.S_IROTH and found.st_size <= _SMALL_FILE:
+                yield path
 
 
 def _read(path: str) -> bytes:

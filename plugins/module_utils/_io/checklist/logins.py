@@ -19,6 +19,7 @@ from typing import Any
 
 from ..._core.checklist.administrators import ACCOUNTS, RAISED
 from .. import system
+from .walk import below
 
 _SSH_OPTIONS = (
     "authorizedkeyscommand",
@@ -59,7 +60,6 @@ _PROGRAMS = ("/usr/bin", "/usr/sbin")
 #: Where no package puts a program that runs as root for everybody.
 _PLACES = ("/usr/local", "/opt", "/srv", "/home", "/root", "/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - to look
 _CAPABILITY = "security.capability"
-_MOST_FILES = 100_000
 
 
 def gather(stack: str, written: Iterable[str]) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def gather(stack: str, written: Iterable[str]) -> dict[str, Any]:
         ],
         "permitting": [path for path in glob.glob("/etc/pam.d/*") if _PERMITS.search(system.read_text(path) or "")],
         "raised": [path for path in raised(_programs()) if not RAISED.fullmatch(os.path.basename(path))],
-        "raised_elsewhere": list(raised(_below(_PLACES, f"/opt/{stack}/data"))),
+        "raised_elsewhere": list(raised(below(_PLACES, f"/opt/{stack}/data"))),
     }
 
 
@@ -100,18 +100,6 @@ def status_of(path: str) -> dict[str, int] | None:
 def _programs() -> Iterator[str]:
     for folder in _PROGRAMS:
         yield from (entry.path for entry in os.scandir(folder))
-
-
-def _below(folders: Iterable[str], left_out: str) -> Iterator[str]:
-    """Files in folders, and in theirs, up to a number of them."""
-    left = _MOST_FILES
-    for top in folders:
-        for folder, names, files in os.walk(top):
-            names[:] = [name for name in names if f"{folder}/{name}" != left_out]
-            yield from (f"{folder}/{name}" for name in files)
-            left -= len(files)
-            if left < 0:
-                return
 
 
 def raised(paths: Iterable[str]) -> Iterator[str]:
@@ -181,7 +169,7 @@ def decisive_files(stack: str, written: Iterable[str] = ()) -> list[str]:
 def sudo_rules() -> list[dict[str, Any]]:
     """Whom sudo lets be root, but root, its own group, and the user that this runs for."""
     found = []
-    own = ("root", "%sudo", os.environ.get("SUDO_USER", ""))
+    own = ("root", "%admin", "%sudo", os.environ.get("SUDO_USER", ""))
     # Of what has a dot in its name, or ends so, sudo reads nothing.
     further = [path for path in glob.glob("/etc/sudoers.d/*") if not os.path.basename(path).endswith("~")]
     further = [path for path in further if "." not in os.path.basename(path)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._backup.files_sample import probe
-from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import custody
+from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import custody, walk
 from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist.custody import (
     damaged_dumps,
     gather_secret_files,
@@ -75,4 +75,6 @@ def test_files_for_everybody_are_small_and_in_folders_for_everybody(tmp_path: Pa
     (tmp_path / "open").chmod(0o755)
     (tmp_path / "closed").chmod(0o700)
     tmp_path.chmod(0o755)
-    assert list(custody.readable_files(str(tmp_path), f"{tmp_path}/data")) == [f"{tmp_path}/open/note"]
+    assert list(custody.readable(walk.below([str(tmp_path)], f"{tmp_path}/data", for_all=True))) == [
+        f"{tmp_path}/open/note"
+    ]

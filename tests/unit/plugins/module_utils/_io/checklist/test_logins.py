@@ -94,7 +94,7 @@ def test_programs_that_run_as_root_are_found_where_they_are(tmp_path: Path) -> N
     for name, mode in (("raised", 0o4755), ("plain", 0o755), ("data/raised", 0o4755)):
         (tmp_path / name).write_text("")
         (tmp_path / name).chmod(mode)
-    found = list(logins.raised(logins._below([str(tmp_path)], f"{tmp_path}/data")))
+    found = list(logins.raised(logins.below([str(tmp_path)], f"{tmp_path}/data")))
     assert found == ([f"{tmp_path}/raised"] if os.getuid() == 0 else [])
 
 
