@@ -13,8 +13,8 @@ from typing import Any
 from .. import system
 
 _LARGEST = 1 << 20
-#: Kept by the tools beside an inventory, and not read as one.
-_LEFT_OUT = (".git", ".venv", "node_modules")
+#: Where Ansible looks beside an inventory.
+_VARIABLES = ("group_vars", "host_vars")
 _OTHERS = 0o077
 
 
@@ -28,14 +28,13 @@ def gather(inventory: str, password_file: str, secrets: Mapping[str, str]) -> di
 
 def _clear(inventory: Path, secrets: Mapping[str, str]) -> list[dict[str, str]]:
     wanted = {name: value.encode() for name, value in secrets.items() if value}
+    paths = [*inventory.glob("*"), *(path for folder in _VARIABLES for path in (inventory / folder).rglob("*"))]
     found = []
-    for folder, names, files in os.walk(inventory):
-        names[:] = [name for name in names if name not in _LEFT_OUT]
-        for path in (Path(folder, name) for name in files):
-            if path.is_file() and path.stat().st_size <= _LARGEST:
-                content = path.read_bytes()
-                found += [{"path": str(path), "secret": name} for name in sorted(wanted) if wanted[name] in content]
-    return sorted(found, key=lambda one: (one["path"], one["secret"]))
+    for path in sorted(paths):
+        if path.is_file() and path.stat().st_size <= _LARGEST:
+            content = path.read_bytes()
+            found += [{"path": str(path), "secret": name} for name in sorted(wanted) if wanted[name] in content]
+    return found
 
 
 def _password(path: Path) -> dict[str, Any]:

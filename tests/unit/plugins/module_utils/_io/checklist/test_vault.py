@@ -13,8 +13,8 @@ def test_a_secret_in_clear_is_told_by_its_file_and_name(tmp_path: Path) -> None:
     (tmp_path / "group_vars").mkdir()
     (tmp_path / "group_vars/vault.yml").write_text("$ANSIBLE_VAULT;1.1;AES256\n3865\n")
     (tmp_path / "group_vars/main.yml").write_text("url: postgres://app:a-long-secret@host\n")
-    (tmp_path / ".git").mkdir()
-    (tmp_path / ".git/packed").write_text("a-long-secret")
+    (tmp_path / "reports").mkdir()
+    (tmp_path / "reports/one.json").write_text("a-long-secret")
     assert vault.gather(str(tmp_path), "", SECRETS) == {
         "clear": [{"path": f"{tmp_path}/group_vars/main.yml", "secret": "database_password"}],
         "password": {},
