@@ -793,6 +793,7 @@ BROKEN: list[tuple[str, Break, str]] = [
         ),
         "sysctl --write net.ipv6.conf.all.forwarding=1",
     ),
+    ("programs", _seen("programs", authorities=0), "trusts no authority of certificates: update-ca-certificates"),
     ("programs", _seen("programs", missing=["nftables"]), "the package nftables is not installed"),
     (
         "programs",

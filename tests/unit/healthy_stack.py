@@ -378,7 +378,7 @@ def _host() -> dict[str, Any]:
             "ruleset": RULESET,
             "hindered": [],
         },
-        "programs": {"commands": {"school-backup": []}, "missing": [], "altered": [], "hiding": []},
+        "programs": {"commands": {"school-backup": []}, "missing": [], "altered": [], "hiding": [], "authorities": 140},
         "logins": {
             "roots": ["root"],
             "open": [],

@@ -31,6 +31,8 @@ def programs(facts: Facts) -> Outcome:
     fixes = [SITE] if problems else []
     problems += [f"{one['path']} is not as the package {one['package']} brought it" for one in seen["altered"]]
     problems += [f"{path} takes the place of the package's: rm {path}" for path in seen["hiding"]]
+    if not seen["authorities"]:
+        problems.append("the host trusts no authority of certificates: update-ca-certificates --fresh")
     packages = sorted({one["package"] for one in seen["altered"]})
     if packages:
         stops = ", at a quiet time, as the engine may start anew" if any(_of_engine(name) for name in packages) else ""

@@ -14,6 +14,7 @@ from .. import host_command, system
 
 #: What else decides on who may do what.
 _FURTHER = ("containerd", "iptables", "libpam-modules", "login", "openssh-server", "passwd", "runc", "sudo", "systemd")
+_AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 #: What the stack's commands and its administrators type.
 _NAMES = ("apt-get", "containerd", "docker", "dockerd", "dpkg", "iptables", "nft", "ps", "runc", "ss", "sshd", "sudo")
 _TYPED = tuple(f"{folder}/{name}" for folder in ("bin", "sbin") for name in (*_NAMES, "systemctl", "journalctl"))
@@ -34,6 +35,7 @@ def gather(expected: Mapping[str, Any]) -> dict[str, Any]:
         "commands": {one["name"]: differing(one) for one in commands} if expected["first"] else {},
         "missing": sorted(set(needed) - there),
         "altered": _altered(name for name in asked if name in there),
+        "authorities": (system.read_text(_AUTHORITIES) or "").count("BEGIN CERTIFICATE"),
         "hiding": [path for path in map("/usr/local/{}".format, _TYPED) if hides(path)],
     }
 

@@ -55,8 +55,10 @@ def test_packages_are_there_and_their_programs_unchanged(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(programs.system, "run", run)
     expected = {"first": False, "docker": {"packages": ["docker.io"]}, "host": {"packages": ["tzdata"]}, "files": {}}
+    monkeypatch.setattr(programs.system, "read_text", lambda _path: "-----BEGIN CERTIFICATE-----\nx\n" * 2)
     monkeypatch.setattr(programs, "hides", lambda path: path == "/usr/local/bin/docker")
     assert programs.gather(expected) == {
+        "authorities": 2,
         "hiding": ["/usr/local/bin/docker"],
         "commands": {},
         "missing": ["tzdata"],
