@@ -776,7 +776,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     (
         "programs",
         _seen("programs", commands={"school-night": [f"/usr/local/lib/{number} is missing" for number in range(5)]}),
-        "/usr/local/lib/2 is missing and 2 more",
+        "/usr/local/lib/0 is missing and 4 more of the same command",
     ),
     (
         "programs",

@@ -8,8 +8,6 @@ from __future__ import annotations
 from .model import Facts, Outcome, check, none_of
 from .services import SITE
 
-_SHOWN = 3
-
 
 @check(
     "programs",
@@ -23,27 +21,26 @@ _SHOWN = 3
     everywhere=True,
 )
 def programs(facts: Facts) -> Outcome:
-    seen, problems = facts.seen["programs"], []
-    for _name, files in sorted(seen["commands"].items()):
-        more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
-        problems += ["; ".join(files[:_SHOWN]) + more] if files else []
-    problems += [f"the package {name} is not installed" for name in seen["missing"]]
-    fixes = [SITE] if problems else []
-    problems += [f"{one['path']} is not as the package {one['package']} brought it" for one in seen["altered"]]
-    problems += [f"{path} takes the place of the package's: rm {path}" for path in seen["hiding"]]
+    seen, own = facts.seen["programs"], []
+    for files in seen["commands"].values():
+        more = f" and {len(files) - 1} more of the same command" if len(files) > 1 else ""
+        own += [f"{files[0]}{more}"] if files else []
+    missing = [f"the package {name} is not installed" for name in seen["missing"]]
+    altered = [f"{one['path']} is not as the package {one['package']} brought it" for one in seen["altered"]]
+    said = [f"{path} takes the place of the package's: rm {path}" for path in seen["hiding"]]
     if not seen["authorities"]:
-        problems.append("the host trusts no authority of certificates: update-ca-certificates --fresh")
+        said.append("the host trusts no authority of certificates: update-ca-certificates --fresh")
     packages = sorted({one["package"] for one in seen["altered"]})
-    if packages:
-        stops = ", at a quiet time, as the engine may start anew" if any(_of_engine(name) for name in packages) else ""
-        fixes.append(f"apt-get install --reinstall {' '.join(packages)}{stops}")
+    stops = ", at a quiet time, as the engine may start anew" if any(_of_engine(name) for name in packages) else ""
+    fixes = {
+        SITE: [*own, *missing],
+        f"apt-get install --reinstall {' '.join(packages)}{stops}": altered,
+        "What the finding says": said,
+    }
+    fix = ". Then: ".join(text for text, found in fixes.items() if found)
     evidence = "\n".join([*(one for files in seen["commands"].values() for one in files), *map(str, seen["altered"])])
-    return none_of(
-        problems,
-        f"{len(seen['commands'])} commands, as installed",
-        evidence,
-        fix=". Then: ".join(fixes or ["What the finding says"]),
-    )
+    measured = f"{len(seen['commands'])} commands, as installed"
+    return none_of([*said, *missing, *altered, *own], measured, evidence, fix=fix)
 
 
 def _of_engine(package: str) -> bool:
