@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
@@ -39,14 +40,20 @@ class ActionModule(ActionBase):
             outside = [one for one in CHECKS if one.outside and selection.takes(one)]
             own = (task_vars or {}).get("ansible_facts", {}).get("default_ipv6", {}).get("address", "")
             address = str(args.get("address") or args["host"])
-            result["results"] += self._from_outside(outside, [address, str(own)], result.get("facts", {}))
+            inventory = str((task_vars or {}).get("inventory_dir") or "")
+            facts = {**result.get("facts", {}), "inventory": inventory, "password_file": self._password_file()}
+            result["results"] += self._from_outside(outside, [address, str(own)], facts)
         result["facts"] = {**result.get("facts", {}), "seconds": round(time.monotonic() - start, 1)}
         return result
 
     def _from_outside(self, checks: list[Check], addresses: list[str], facts: dict[str, Any]) -> list[dict[str, Any]]:
         args = self._task.args
         expected = {**args["expected"], "stack": args["stack"]}
+        secrets = {name: str(value) for name, value in (args.get("secrets") or {}).items()}
         names = (name for one in checks for name in one.needs)
-        seen, errors = gather(names, addresses, expected, facts)
-        secrets = [str(value) for value in (args.get("secrets") or {}).values()]
-        return [one.as_dict() for one in run(checks, Facts(seen, expected), errors, args["host"], secrets)]
+        seen, errors = gather(names, addresses, expected, {**facts, "secrets": secrets})
+        return [one.as_dict() for one in run(checks, Facts(seen, expected), errors, args["host"], secrets.values())]
+
+    @staticmethod
+    def _password_file() -> str:
+        return str(constants.config.get_config_value("DEFAULT_VAULT_PASSWORD_FILE") or "")

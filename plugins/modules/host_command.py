@@ -68,45 +68,17 @@ changes:
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..module_utils import _shell
-from ..module_utils._core.host_command import File, check_name, launcher, needed, package_files, plan, plan_config
+from ..module_utils._core.host_command import PROGRAMS, check_name, library_of, plan, plan_config, program_of
 from ..module_utils._io import host_command as io
-
-# Ansible sends along what is imported here, so that it is there to be read. Running it would only take time.
-if TYPE_CHECKING:
-    from ..module_utils._alerts import cli as alerts  # noqa: F401
-    from ..module_utils._autoscaler import cli as autoscaler  # noqa: F401
-    from ..module_utils._backup import cli as backup  # noqa: F401
-    from ..module_utils._load_test import cli as load_test  # noqa: F401
-    from ..module_utils._night import cli as night  # noqa: F401
-    from ..module_utils._operations import diagnose, maintain  # noqa: F401
-
-LIBRARY_MODE = 0o644
-PROGRAM_MODE = 0o755
-PROGRAMS = {
-    "alerts": "_alerts.cli",
-    "autoscaler": "_autoscaler.cli",
-    "backup": "_backup.cli",
-    "diagnose": "_operations.diagnose",
-    "load_test": "_load_test.cli",
-    "maintain": "_operations.maintain",
-    "night": "_night.cli",
-}
-ROOT = _shell.__name__.rpartition(".")[0]
 
 
 def work(params: Mapping[str, Any], context: _shell.Context) -> dict[str, Any]:
     name = check_name(params["name"])
-    library, program = f"/usr/local/lib/{name}", f"/usr/local/sbin/{name}"
-    wanted = {}
-    if params["state"] == "present":
-        module = PROGRAMS[params["program"]]
-        sources = needed(lambda name: io.source(f"{ROOT}.{name}".rstrip(".")), module)
-        files = {f"{library}/{path}": text for path, text in package_files(sources).items()}
-        wanted = {path: File(path, text, LIBRARY_MODE) for path, text in files.items()}
-        wanted[program] = File(program, launcher(library, module, params["config"]), PROGRAM_MODE)
+    library, program = library_of(name), program_of(name)
+    wanted = io.wanted(name, params["program"], params["config"]) if params["state"] == "present" else {}
     config = params["config"]
     known = io.find(None, config)
     # The configuration goes first, as a timer may start the new program at once.

@@ -107,7 +107,7 @@ def _migration(log: str) -> Break:
 def _stranger(where: str = "containers", **values: Any) -> Break:
     def add(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
         one = seen["engine"]["containers"][0]
-        seen["engine"][where].append({**one, "name": "stranger", "service": "", **values})
+        seen["engine"][where].append({**one, "name": "stranger", "service": "", "service_name": "", **values})
 
     return add
 
@@ -151,6 +151,14 @@ def _slot(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
 def _drop_in(kind: str) -> Break:
     unit = f"school-backup-incr.{kind}"
     return _seen("units", unit, DropInPaths=f"/etc/systemd/system/{unit}.d/x.conf")
+
+
+def _unit_off(name: str) -> Break:
+    return _seen("units", **{name: {"LoadState": "loaded", "UnitFileState": "disabled"}})
+
+
+def _rules(text: str) -> Break:
+    return lambda seen, _expected: seen["firewall"].update(ruleset=seen["firewall"]["ruleset"] + text)
 
 
 def _rehearsed_since(time: float) -> Break:
@@ -208,7 +216,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ),
     ("services-healthy", _service("redis", update="rollback_completed"), "redis was rolled back to what it was before"),
     ("services-healthy", _service("redis", update="rollback_paused"), "the update of redis is rollback_paused"),
-    ("services-healthy", _seen("engine", autolock=True), "docker swarm update --autolock=false"),
+    (
+        "services-healthy",
+        _seen("engine", "swarm", EncryptionConfig={"AutoLockManagers": True}),
+        "docker swarm update --autolock=false",
+    ),
     ("balancer", _seen("balancer", 0, administration=1), "app/replica-1 was taken out by hand (maint)"),
     ("balancer", _seen("balancer", 1, administration=33), "app/replica-2 was taken out by hand (maint)"),
     ("balancer", _seen("balancer", 0, administration=8), "app/replica-1 was drained by hand"),
@@ -260,17 +272,28 @@ BROKEN: list[tuple[str, Break, str]] = [
         _seen(left_over=["/opt/school/monitoring/x.json"]),
         "playbook's: rm /opt/school/monitoring",
     ),
-    ("engine-access", _seen("access", mode=0o666), "mode 0666"),
-    ("engine-access", _seen("access", uid=1000), "belongs to user 1000"),
-    ("engine-access", _seen("access", group="users"), "to the group users: chgrp docker /var/run/docker.sock"),
-    ("engine-access", _seen("access", members=["teacher"]), "teacher may"),
+    ("engine-access", _seen("access", "sockets", 0, mode=0o666), "mode 0666: chmod 0660 /var/run/docker.sock"),
+    ("engine-access", _seen("access", "sockets", 0, uid=1000), "belongs to user 1000"),
+    ("engine-access", _seen("access", "sockets", 0, group="users"), "to the group users: chgrp docker /var/run"),
+    ("engine-access", _seen("access", "sockets", 0, members=["teacher"]), "teacher may"),
     ("limits", _container(memory=0), "app may use"),
+    ("limits", _container(memory=1 << 20), "docker service update --force school_app"),
     ("limits", _container(cpus=5_000_000_000), "app may use 5 CPU"),
     ("limits", _container(pids=0), "0 processes, not"),
     (
         "limits",
-        _container(cpuset=["0"]),
-        "school_app.1.abc is held to the CPUs or memory nodes 0: docker service update --force school_app",
+        _container(by_hand=["CpusetCpus 0"]),
+        "school_app.1.abc was changed by docker update: CpusetCpus 0: docker service update --force school_app",
+    ),
+    (
+        "limits",
+        _container(memory_in_force=0),
+        "the kernel gives it any amount of memory: docker service update --force",
+    ),
+    (
+        "limits",
+        _container(memory_in_force=1 << 20),
+        "the kernel gives it 1MB of memory: docker service update --force school_app",
     ),
     ("reservations", _values("app", reservations={"cpus": 0, "memory": 0}), "app has 0 CPU, 0B set aside"),
     ("reservations", _gone("engine", "services", "postgres"), "no service postgres"),
@@ -752,10 +775,27 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("failed-units", _seen("host", journal="inactive"), "systemd-journald does not run"),
     (
         "logins",
-        _seen("logins", sudo=[{"who": "evil", "path": "/etc/sudoers.d/evil"}]),
-        "evil becomes the administrator",
+        _seen("logins", sudo=[{"who": "evil", "path": "/etc/sudoers.d/evil", "free": True}]),
+        "evil becomes the administrator without a password",
     ),
-    ("engine-access", _seen("logins", engine=["dockerd -H tcp://0.0.0.0:2375"]), "it listens on the network"),
+    (
+        "logins",
+        _seen("logins", sudo=[{"who": "evil", "path": "/etc/sudoers.d/evil", "free": False}]),
+        "evil becomes the administrator with a password",
+    ),
+    ("engine-access", _seen("access", arguments=["-H", "tcp://0.0.0.0:2375"]), "it listens on the network"),
+    (
+        "engine-settings",
+        _seen(
+            "access", arguments=["-H", "fd://", "--containerd", "/run/containerd/containerd.sock", "--ip-masq=false"]
+        ),
+        "dockerd is started with --ip-masq=false: take it out",
+    ),
+    (
+        "engine-settings",
+        _seen("engine", "swarm", "Orchestration", TaskHistoryRetentionLimit=99),
+        "the swarm has Orchestration.TaskHistoryRetentionLimit: 99, not Orchestration.TaskHistoryRetentionLimit: 5",
+    ),
     ("logins", _seen("logins", roots=["root", "evil"]), "evil is the administrator as well"),
     ("logins", _seen("logins", open=["evil"]), "evil needs no password"),
     ("logins", _seen("logins", preload=["/tmp/evil.so"]), "/tmp/evil.so is loaded into every program"),
@@ -800,6 +840,122 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("security-updates", _seen("updates", passed_over=[".*"]), ".* is passed over"),
     ("security-updates", _seen("updates", suites=["trixie"]), "no source of security updates"),
     ("alerts-firing", _alert("warning"), "CacheDown fires"),
+    (
+        "programs",
+        _seen("programs", commands={"school-backup": ["/usr/local/sbin/school-backup is not as it was installed"]}),
+        "/usr/local/sbin/school-backup is not as it was installed",
+    ),
+    (
+        "programs",
+        _seen("programs", commands={"school-night": [f"/usr/local/lib/{number} is missing" for number in range(5)]}),
+        "/usr/local/lib/0 is missing and 4 more of the same command",
+    ),
+    (
+        "programs",
+        _seen("programs", hiding=["/usr/local/sbin/nft"]),
+        "the place of the package's: rm /usr/local/sbin/nft",
+    ),
+    ("timers", _seen("host", boot_target="rescue.target"), "would start as rescue.target: systemctl set-default"),
+    ("timers", _seen("host", lost_disks=["/dev/sdx"]), "the next start waits for /dev/sdx, which is not there"),
+    (
+        "kernel",
+        _both(
+            _seen("host", "forwarding", **{"net.ipv6.conf.all.forwarding": "0"}),
+            lambda _s, e: e["docker"].update(settings={**e["docker"]["settings"], "ip6tables": True}),
+        ),
+        "sysctl --write net.ipv6.conf.all.forwarding=1",
+    ),
+    ("programs", _seen("programs", authorities=0), "trusts no authority of certificates: update-ca-certificates"),
+    ("programs", _seen("programs", missing=["nftables"]), "the package nftables is not installed"),
+    (
+        "programs",
+        _seen("programs", altered=[{"path": "/usr/sbin/dockerd", "package": "docker.io"}]),
+        "/usr/sbin/dockerd is not as the package docker.io brought it",
+    ),
+    ("secrets-vault", _seen("vault", clear=[{"path": "a.yml", "secret": "x"}]), "a.yml says x in clear: ansible-vault"),
+    ("secrets-vault", _seen("vault", "password", open=True), "others may read .vault_password"),
+    ("secrets-vault", _seen("vault", "password", tracked=True), ".vault_password, the vault's password, is in git"),
+    ("recovery-documents", _seen("documents", changed=["a.md"]), "a.md is not the page of this version: git checkout"),
+    (
+        "recovery-documents",
+        _seen("documents", "pages", **{"README.md": "[a host](lost-host.md)"}),
+        "lost-host.md is missing",
+    ),
+    ("services-healthy", _expect("monitoring", images={"node_exporter": "x"}), "there is no service node_exporter"),
+    ("services-healthy", _gone("engine", "services", "autoscaler"), "there is no service autoscaler"),
+    (
+        "services-as-deployed",
+        lambda seen, _e: seen["engine"]["services"].update(evil={**seen["engine"]["services"]["app"], "deployed": ""}),
+        "evil was not made by the collection: docker service rm school_evil",
+    ),
+    (
+        "networks",
+        _stranger(exposed=[8088]),
+        "stranger is not the stack's and publishes 8088: docker rm --force stranger",
+    ),
+    (
+        "networks",
+        _stranger(networks=["school_data"], service_name="evil"),
+        "in the network school_data: docker service rm evil",
+    ),
+    ("networks", _seen("engine", other_services={"evil": [7777]}), "the service evil publishes 7777 and is not"),
+    (
+        "networks",
+        _container(networks=["school_edge"]),
+        "was taken out of the network school_data: docker service update --force school_app",
+    ),
+    ("foreign-containers", _stranger(name="school-backup-evil", cap_drop=[]), "not of the stack: school-backup-evil"),
+    ("foreign-containers", _stranger(name="school-drill-1", image="alpine:3"), "not of the stack: school-drill-1"),
+    ("capabilities", _container(confined="docker-default (complain)"), "it is docker-default (complain): echo -n"),
+    (
+        "log-rotation",
+        _seen("host", journal_later={"/etc/systemd/journald.conf.d/z.conf": "[Journal]\nSystemMaxUse=50G\n"}),
+        "/etc/systemd/journald.conf.d/z.conf sets SystemMaxUse=50G after the stack's own file",
+    ),
+    ("kernel", _seen("host", "forwarding", **{"net.ipv4.ip_forward": "0"}), "sysctl --write net.ipv4.ip_forward=1"),
+    ("directories", _seen("host", open=["/opt/x can be written by everybody (0666)"]), "(0666): chmod o-w /opt/x"),
+    ("directories", _seen("host", "configuration", NGINX, uid=1002), "belongs to user 1002, who may change it: chown"),
+    ("timers", _both(*(_unit_off(name) for name in ("ssh.service", "ssh.socket"))), "nobody can sign in over ssh"),
+    (
+        "security-updates",
+        _seen("updates", "timers", **{"apt-daily.service": {"UnitFileState": "masked"}}),
+        "apt-daily.service cannot be started, it is masked: systemctl unmask apt-daily.service",
+    ),
+    (
+        "security-updates",
+        _seen("updates", unsigned=["/etc/apt/sources.list.d/x"]),
+        "taken without a signature: /etc/apt",
+    ),
+    ("security-updates", _seen("updates", unresolved=["deb.debian.org"]), "the host cannot find deb.debian.org"),
+    ("security-updates", _seen("updates", reboots=True), "updates start the host anew by themselves"),
+    ("security-updates", _seen("updates", pinned=["/etc/apt/preferences.d/x"]), "never installed, by /etc/apt/pref"),
+    ("logins", _seen("logins", permitting=["/etc/pam.d/su"]), "/etc/pam.d/su lets everybody in"),
+    ("logins", _seen("logins", raised=["/usr/bin/find"]), "/usr/bin/find has the administrator's powers"),
+    ("logins", _seen("logins", raised_elsewhere=["/tmp/sh"]), "/tmp/sh has the administrator's powers, whoever starts"),
+    ("logins", _seen("logins", containers=[]), "there is no user firstbell (1001): make site"),
+    (
+        "logins",
+        lambda seen, _e: seen["logins"]["containers"].append({"name": "twin", "shell": "/bin/bash"}),
+        "twin has the user number 1001 of the containers, and so all their data: userdel twin",
+    ),
+    ("logins", _seen("logins", "containers", 0, shell="/bin/bash"), "usermod --shell /usr/sbin/nologin firstbell"),
+    (
+        "logins",
+        _seen("logins", "decisive", **{"/etc/docker/daemon.json": {"mode": 0o666, "uid": 0, "gid": 0}}),
+        "/etc/docker/daemon.json has mode 0666: chmod 0644 /etc/docker/daemon.json",
+    ),
+    (
+        "logins",
+        _seen("logins", "decisive", **{"/etc/ssh/ssh_host_rsa_key": {"mode": 0o644, "uid": 0, "gid": 0}}),
+        "ssh_host_rsa_key has mode 0644: chmod 0600",
+    ),
+    ("firewall-rules", _rules("table inet evil {\n}\n"), "inet evil is a table of its own"),
+    ("firewall-rules", _seen("firewall", ruleset="table inet firstbell {\n}\n"), "rules are gone: ip filter FORWARD"),
+    (
+        "firewall-rules",
+        _seen("firewall", hindered=["qdisc netem 8001: dev eth0 root delay 9ms"]),
+        "tc qdisc del dev eth0",
+    ),
     ("failover-drill", _last("failover_drill", measured={"services_left_out": 12}), "tried only a part"),
     *(
         (name, _rehearsed_since(NOW - 60), "could not make it")

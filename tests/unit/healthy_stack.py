@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ansible_collections.firstbell.stack.plugins.module_utils._core import engine_config, sysctls
+from ansible_collections.firstbell.stack.plugins.module_utils._core import engine_config, swarm_cluster, sysctls
 from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.catalogue import CHECKS
 from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.model import Facts, run
 from ansible_collections.firstbell.stack.plugins.module_utils._core.records import KINDS
@@ -28,6 +28,47 @@ DAEMON = {"log-driver": "json-file", "log-opts": {"max-size": "10m", "max-file":
 RULES_FILE = "/opt/school/monitoring/prometheus/rules.yml"
 RULES = [{"port": 22, "source": "any"}, {"port": 80}, {"port": 443}, {"port": 2377, "source": "peers"}]
 NFT = {"written": "table {\n a\n b\n}\n", "file": "table {\n a\n b\n}\n"}
+RULESET = """\
+table inet firstbell { # handle 1
+	chain input { # handle 1
+		type filter hook input priority filter; policy drop;
+		ct state established,related accept # handle 5
+	}
+}
+table ip filter { # handle 2
+	chain DOCKER-USER { # handle 1
+		counter return # handle 2
+	}
+
+	chain FORWARD { # handle 3
+		type filter hook forward priority filter; policy drop;
+		counter jump DOCKER-USER # handle 4
+		oifname "docker_gwbridge" ct state related,established counter accept # handle 5
+		iifname "docker_gwbridge" oifname "docker_gwbridge" counter drop # handle 6
+	}
+
+	chain INPUT { # handle 7
+		type filter hook input priority filter; policy accept;
+	}
+}
+table ip nat { # handle 3
+	chain DOCKER { # handle 1
+		iifname "docker_gwbridge" counter return # handle 2
+		iifname != "docker_gwbridge" tcp dport 80 counter dnat to 10.201.255.3:8080 # handle 3
+		iifname != "docker_gwbridge" tcp dport 443 counter dnat to 10.201.255.3:8443 # handle 4
+	}
+
+	chain POSTROUTING { # handle 5
+		type nat hook postrouting priority srcnat; policy accept;
+		oifname != "docker_gwbridge" ip saddr 10.201.255.0/24 counter masquerade # handle 6
+	}
+
+	chain PREROUTING { # handle 7
+		type nat hook prerouting priority dstnat; policy accept;
+		fib daddr type local counter jump DOCKER # handle 8
+	}
+}
+"""
 SYSCTLS = {"net.core.somaxconn": "65535", "net.netfilter.nf_conntrack_max": "262144"}
 BACKUP = {"stack": "school", "postgres": {"dumps_kept": 7, "schedule": ["school-backup-incr.timer"]}}
 TIMERS = ["school-backup-incr.timer", "firstbell-image-cleanup.timer"]
@@ -80,6 +121,7 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
                 "id": f"c{name}",
                 "name": f"school_{name}.1.abc",
                 "service": name,
+                "service_name": f"school_{name}",
                 "image": f"firstbell/{name}:0123456789ab",
                 "image_id": f"sha256:{name}",
                 "user": "1001:1001",
@@ -93,9 +135,11 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
                 "pids": limits["pids"],
                 "paused": False,
                 "health": "healthy",
-                "cpuset": [],
+                "by_hand": [],
+                "memory_in_force": limits["memory"],
                 "security": [],
                 "apparmor": "docker-default",
+                "confined": "docker-default (enforce)",
                 "restart": "no",
                 "started": NOW - DAY,
                 "oom_killed": False,
@@ -106,6 +150,8 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
                 "log_bytes": 1000,
                 "uids": ["1001"],
                 "networks": [f"school_{network}" for network in NETWORKS[name]],
+                "published": [80, 443] if name == "nginx" else [],
+                "exposed": [80, 443] if name == "nginx" else [],
                 "process": {
                     "NoNewPrivs": "1",
                     "CapEff": "0000000000000000",
@@ -114,6 +160,7 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
                 },
             }
         )
+    services["autoscaler"] = {**services["redis"], "values": {**services["redis"]["values"]}}
     text = engine_config.render(DAEMON)
     found = {"file": text, "file_time": 1.0, "active": True, "start_time": 2.0, "reloaded": None, "reload_time": 0.0}
     return {
@@ -139,7 +186,8 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
             {"id": "n1", "name": "bell1", "availability": "active", "role": "manager", "state": "ready"},
             {"id": "n2", "name": "bell2", "availability": "active", "role": "worker", "state": "ready"},
         ],
-        "autolock": False,
+        "other_services": {},
+        "swarm": swarm_cluster.spec(swarm_cluster.Settings("school", 5, 5.0, 7776000.0)),
         "secrets": [{"name": "school_app_env_1", "created": "2026-10-01T00:00:00.1Z"}],
     }
 
@@ -329,6 +377,10 @@ def _host() -> dict[str, Any]:
             "kernel": {"net.core.somaxconn": "65535", "net.netfilter.nf_conntrack_max": None},
             "configuration": {"/opt/school/nginx/conf/nginx.conf": {"mode": 0o644, "uid": 1001, "gid": 1001}},
             "sysctls_file": sysctls.render({**SYSCTLS, "net/ipv6/conf/eth0/accept_ra": "2"}),
+            "forwarding": {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"},
+            "boot_target": "graphical.target",
+            "lost_disks": [],
+            "journal_later": {"/etc/systemd/journald.conf.d/ours.conf": "[Journal]\nRateLimitBurst=0\n"},
             "sysctls_later": {"/usr/lib/sysctl.d/99-protect-links.conf": "# Links\nfs.protected_hardlinks = 1\n"},
             "clock": {"synchronised": True, "active": True, "timezone": "Etc/UTC", "container": ""},
             "open": [],
@@ -351,8 +403,19 @@ def _host() -> dict[str, Any]:
         "left_over": [],
         "unread": [],
         "secret_files": {"/opt/school/redis/users.acl": ""},
-        "access": {"path": "/var/run/docker.sock", "mode": 0o660, "uid": 0, "group": "docker", "members": []},
-        "firewall": {"wanted": "table {\n a\n b\n}", "live": "table {\n a\n b\n}", "unit": _unit(), **NFT},
+        "access": {
+            "sockets": [{"path": "/var/run/docker.sock", "mode": 0o660, "uid": 0, "group": "docker", "members": []}],
+            "arguments": ["--containerd=/run/containerd/containerd.sock", "-H", "fd://", "$DOCKER_OPTS"],
+        },
+        "firewall": {
+            "wanted": "table {\n a\n b\n}",
+            "live": "table {\n a\n b\n}",
+            "unit": _unit(),
+            **NFT,
+            "ruleset": RULESET,
+            "hindered": [],
+        },
+        "programs": {"commands": {"school-backup": []}, "missing": [], "altered": [], "hiding": [], "authorities": 140},
         "logins": {
             "roots": ["root"],
             "open": [],
@@ -367,7 +430,10 @@ def _host() -> dict[str, Any]:
             },
             "preload": [],
             "sudo": [],
-            "engine": ["{ path=/usr/sbin/dockerd ; argv[]=/usr/sbin/dockerd -H fd:// }"],
+            "containers": [{"name": "firstbell", "shell": "/usr/sbin/nologin"}],
+            "permitting": [],
+            "raised": [],
+            "raised_elsewhere": [],
         },
         "jobs": {"strange": [], "edited": []},
         "updates": {
@@ -375,6 +441,10 @@ def _host() -> dict[str, Any]:
             "passed_over": ["^docker"],
             "origins": ["origin=Debian,codename=${distro_codename}-security,label=Debian-Security"],
             "suites": ["trixie http://deb.debian.org/debian trixie", "trixie-security http://deb.debian.org/x trixie"],
+            "pinned": [],
+            "reboots": False,
+            "unsigned": [],
+            "unresolved": [],
             "pending": [],
             "security": [],
             "listed": NOW - 3600,
@@ -460,7 +530,9 @@ def _outside() -> dict[str, Any]:
             | {"c.md": '"$stack-backup" check\nansible-playbook firstbell.stack.restore\nplaybooks/site.yml'},
             "playbooks": ["restore", "site"],
             "commands": ["check"],
+            "changed": [],
         },
+        "vault": {"clear": [], "password": {"path": ".vault_password", "open": False, "tracked": False}},
         "limit": {"limited": True, "passed": 22, "seconds": 0.5},
     }
 
@@ -586,8 +658,10 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
             "sysctls_optional": ["net.netfilter.*"],
             "swap": "1GB",
             "timezone": "Etc/UTC",
+            "user": "firstbell",
             "time_service": True,
             "upgrade_exclude": ["^docker"],
+            "upgrade_reboots": False,
         },
         "night_work": {"enabled": True, "timers": []},
         "pgbouncer": {"settings": plan["pgbouncer"]["settings"], "database": "school", "host": "postgres"},
@@ -597,6 +671,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
             "enabled": True,
             "receivers": True,
             "users": {},
+            "images": {},
             "jobs": ["node", "postgres"],
             "alertmanager_path": "/alertmanager",
             "rules_file": RULES_FILE,
@@ -615,7 +690,10 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
             "connections": {"school_owner": -1, "school_app": -1, "school_monitoring": 3},
         },
         "redis": {"settings": plan["redis"]["settings"]},
-        "swarm": {"roles": {"bell1": "manager", "bell2": "worker"}},
+        "swarm": {
+            "roles": {"bell1": "manager", "bell2": "worker"},
+            "settings": {"stack": "school", "task_history": 5, "heartbeat": "5s", "certificate_expiry": "90d"},
+        },
     }
     return seen, expected
 

@@ -10,12 +10,25 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from .errors import FirstbellError, InputError
 
 PACKAGE = "firstbell"
 CONFIG_MODE = 0o644
+LIBRARY_MODE = 0o644
+PROGRAM_MODE = 0o755
+#: What a command can be made of: the module that has its ``main``.
+PROGRAMS = {
+    "alerts": "_alerts.cli",
+    "autoscaler": "_autoscaler.cli",
+    "backup": "_backup.cli",
+    "diagnose": "_operations.diagnose",
+    "load_test": "_load_test.cli",
+    "maintain": "_operations.maintain",
+    "night": "_night.cli",
+}
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -82,6 +95,7 @@ def needed(find: Callable[[str], Source | None], entry: str) -> dict[str, Source
     return found
 
 
+@cache
 def _imported(text: str, package: str) -> list[str]:
     """Dotted names that a module's relative imports may mean: the module, and modules in a package."""
     names = []
@@ -103,6 +117,25 @@ def launcher(library: str, module: str, arguments: str) -> str:
         f"from {PACKAGE}.{module} import main\n\n"
         f"sys.exit(main({arguments!r}))\n"
     )
+
+
+def library_of(name: str) -> str:
+    """Where the sources of a command are."""
+    return f"/usr/local/lib/{name}"
+
+
+def program_of(name: str) -> str:
+    """What is typed."""
+    return f"/usr/local/sbin/{name}"
+
+
+def files(find: Callable[[str], Source | None], name: str, program: str, arguments: str) -> dict[str, File]:
+    """Everything that the command of that name is made of, by path. ``find`` is that of ``needed``."""
+    module, library = PROGRAMS[program], library_of(name)
+    texts = {f"{library}/{path}": text for path, text in package_files(needed(find, module)).items()}
+    wanted = {path: File(path, text, LIBRARY_MODE) for path, text in texts.items()}
+    own = program_of(name)
+    return {**wanted, own: File(own, launcher(library, module, arguments), PROGRAM_MODE)}
 
 
 def check_name(name: str) -> str:

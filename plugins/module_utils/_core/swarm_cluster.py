@@ -146,7 +146,7 @@ def plan(wanted: Wanted, found: Found) -> tuple[Change, ...]:
         _refuse_foreign(wanted, found)
         if wanted.joins:
             return ()
-        before, after = _differing(found.spec or {}, spec(wanted.settings, found.spec))
+        before, after = differing(found.spec or {}, spec(wanted.settings, found.spec))
         if before != after:
             changes.append(Change("settings", "swarm", before, after))
     return (*changes, *_network_changes(wanted.networks, found.networks))
@@ -204,7 +204,8 @@ def _refuse_foreign(wanted: Wanted, found: Found) -> None:
         raise ForeignSwarmError(f"this host is already in {whose}. {way_out}{also}")
 
 
-def _differing(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, str]:
+def differing(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, str]:
+    """Where a swarm's specification is not the wanted one, as it is and as it should be."""
     before, after = [], []
     for section in ("Labels", "Orchestration", "Dispatcher", "CAConfig"):
         old, new = current.get(section) or {}, wanted[section]

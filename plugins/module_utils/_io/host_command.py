@@ -9,12 +9,32 @@ import importlib.util
 import os
 import shutil
 from collections.abc import Iterable
+from functools import cache
+from typing import TYPE_CHECKING
 
+from .._core import host_command as core
 from .._core.errors import FirstbellError
 from .._core.host_command import File, Source
 from . import system
 
+# Ansible sends along what is imported here, so that it is there to be read. Running it would only take time.
+if TYPE_CHECKING:
+    from .._alerts import cli as alerts  # noqa: F401
+    from .._autoscaler import cli as autoscaler  # noqa: F401
+    from .._backup import cli as backup  # noqa: F401
+    from .._load_test import cli as load_test  # noqa: F401
+    from .._night import cli as night  # noqa: F401
+    from .._operations import diagnose, maintain  # noqa: F401
 
+_ROOT = __name__.rpartition("._io.")[0]
+
+
+def wanted(name: str, program: str, arguments: str) -> dict[str, File]:
+    """The files of a command, from the modules that came with this one."""
+    return core.files(lambda module: source(f"{_ROOT}.{module}".rstrip(".")), name, program, arguments)
+
+
+@cache
 def source(name: str) -> Source | None:
     """The source of a module by its full name; None where no module is called so. Only the packages above it are run.
 

@@ -19,6 +19,11 @@ def listing(table: str) -> str:
     return "" if done.code else done.out
 
 
+def ruleset() -> str:
+    """Everything that the kernel filters by, with the handles of its parts."""
+    return run(["nft", "--stateless", "--handle", "list", "ruleset"]).out
+
+
 def rehearse(content: str, table: str) -> str:
     """Load a file into a network of its own that goes away at once, and list the table there.
 

@@ -67,6 +67,11 @@ def succeeded(argv: Sequence[str], result: Result) -> Result:
     return result
 
 
+def lines(argv: Sequence[str]) -> list[str]:
+    """The lines that a program prints, whatever its exit code."""
+    return run(argv, stdin="", check=False).out.splitlines()
+
+
 def find_program(name: str) -> str | None:
     """The full path of a program, also from the directories of the administrator."""
     places = [os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"]

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,12 +14,23 @@ from .model import Facts, Outcome, check, none_of, warned
 
 #: Who there is, and what opens them, with the widest mode of each.
 ACCOUNTS = {
+    "/usr/local": 0o775,
+    "/usr/local/*bin": 0o775,
+    "/usr/local/lib": 0o775,
     "/etc/group": 0o644,
     "/etc/gshadow": 0o640,
     "/etc/passwd": 0o644,
     "/etc/shadow": 0o640,
+    "/etc/ssh/ssh_host_*_key": 0o600,
     "/etc/sudoers": 0o640,
 }
+#: What packages let run as root for everybody, each for a deed of its own.
+RAISED = re.compile(
+    "arping|at|bwrap|chage|chfn|clockdiff|chsh|dbus-daemon-launch-helper|dumpcap|expiry|fping|fusermount3?|gpasswd"
+    "|mount([.][a-z_]+)?|mtr-packet|new[gu]idmap|newgrp|ntfs-3g|pam_timestamp_check|passwd|ping6?|pkexec|pppd|schroot"
+    "|ssh-keysign|su|sudo(edit)?|umount([.][a-z_]+)?|unix_chkpwd|vmware-user-suid-wrapper"
+)
+_OWNER = 1001
 #: Of blocks that match, the first one counts, and more than what stands outside.
 _KEYS_ONLY = (
     "printf '%s\\n' 'PasswordAuthentication no' 'Match all' 'PasswordAuthentication no' "
@@ -45,10 +57,20 @@ _KEY_FILES = ("none", ".ssh/authorized_keys", ".ssh/authorized_keys2", "%h/.ssh/
 )
 def logins(facts: Facts) -> Outcome:
     seen = facts.seen["logins"]
-    problems = [f"{name} is the administrator as well (user number 0)" for name in seen["roots"] if name != "root"]
-    problems += [f"{name} needs no password" for name in seen["open"]]
+    problems = [
+        f"{name} is the administrator as well (user number 0): sed -i '/^{name}:/d' /etc/passwd /etc/shadow"
+        for name in seen["roots"]
+        if name != "root"
+    ]
+    problems += [f"{name} needs no password: passwd --lock {name}" for name in seen["open"]]
     problems += [f"{path} is loaded into every program (/etc/ld.so.preload)" for path in seen["preload"]]
     problems += [one for path, found in seen["decisive"].items() if found for one in _too_open(path, found)]
+    problems += [f"{path} lets everybody in: take the line with pam_permit out of it" for path in seen["permitting"]]
+    problems += _of_containers(facts)
+    problems += [
+        f"{path} has the administrator's powers, whoever starts it: rm {path}; what is yours: checks_known_jobs"
+        for path in _unknown(facts, seen["raised_elsewhere"])
+    ]
     root, evidence = seen["ssh"]["root"], str({**seen, "engine": "", "decisive": ""})
     empty = [name for name, one in seen["ssh"].items() if one["permitemptypasswords"] == "yes"]
     if empty:
@@ -65,12 +87,33 @@ def logins(facts: Facts) -> Outcome:
     return none_of(problems, "one administrator, no empty password", evidence)
 
 
+def _unknown(facts: Facts, paths: Iterable[str]) -> list[str]:
+    """Those that nobody has named."""
+    known = facts.expected.get("known_jobs", [])
+    return [path for path in paths if not any(fnmatchcase(path, pattern) for pattern in known)]
+
+
+def _of_containers(facts: Facts) -> list[str]:
+    """What is wrong with the user that the containers run as: it owns the data, and nobody signs in as it."""
+    seen, name = facts.seen["logins"]["containers"], facts.expected["host"]["user"]
+    problems = [] if any(one["name"] == name for one in seen) else [f"there is no user {name} ({_OWNER}): make site"]
+    problems += [
+        f"{one['name']} has the user number {_OWNER} of the containers, and so all their data: userdel {one['name']}"
+        for one in seen
+        if one["name"] != name
+    ]
+    return problems + [
+        f"{name}, as whom the containers run, may sign in: usermod --shell /usr/sbin/nologin {name}"
+        for one in seen
+        if one["name"] == name and not one["shell"].endswith(("/nologin", "/false"))
+    ]
+
+
 def _too_open(path: str, found: Mapping[str, Any]) -> list[str]:
     """Whether others than root may write what decides who is root, or read the passwords."""
-    most = ACCOUNTS.get(path, 0o755)
-    problems = (
-        [f"{path} has mode {found['mode']:04o}: chmod {most:04o} {path}"] if found["mode"] & ~most & 0o777 else []
-    )
+    most = next((mode for pattern, mode in ACCOUNTS.items() if fnmatchcase(path, pattern)), 0o755)
+    mend = f"chmod {found['mode'] & most:04o} {path}"
+    problems = [f"{path} has mode {found['mode']:04o}: {mend}"] if found["mode"] & ~most & 0o777 else []
     return [*problems, *([f"{path} belongs to user {found['uid']}: chown root {path}"] if found["uid"] else [])]
 
 
@@ -80,18 +123,22 @@ def _warnings(facts: Facts) -> dict[str, str]:
     guessed = [name for name in seen["passwords"] if seen["ssh"][name]["passwordauthentication"] == "yes"]
     if guessed:
         said[f"{', '.join(guessed[:5])} can sign in over ssh by a password that may be guessed"] = _KEYS_ONLY
-    known = facts.expected.get("known_jobs", [])
     for one in seen["sudo"]:
-        if not any(fnmatchcase(one["path"], pattern) for pattern in known):
-            said[f"{one['who']} becomes the administrator without a password ({one['path']})"] = (
-                "take NOPASSWD out of the file with visudo -f; what is yours: name the file in checks_known_jobs"
+        if _unknown(facts, [one["path"]]):
+            how = "without a password" if one["free"] else "with a password"
+            said[f"{one['who']} becomes the administrator {how} ({one['path']})"] = (
+                f"take {'NOPASSWD' if one['free'] else 'the line'} out of the file with visudo -f {one['path']}; "
+                "what is yours: name the file in checks_known_jobs"
             )
+    for path in _unknown(facts, seen["raised"]):
+        said[f"{path} has the administrator's powers, whoever starts it"] = (
+            f"chmod u-s {path}; setcap -r {path}; what is yours: name it in checks_known_jobs"
+        )
     return {**said, **_other_keys(facts), **_strangers(facts)}
 
 
 def _other_keys(facts: Facts) -> dict[str, str]:
     """Where sshd takes keys from but the accounts' own files."""
-    known = facts.expected.get("known_jobs", [])
     opened: dict[str, list[str]] = {}
     for account, options in facts.seen["logins"]["ssh"].items():
         sources = [("AuthorizedKeysFile", path) for path in options["authorizedkeysfile"].split()]
@@ -100,7 +147,7 @@ def _other_keys(facts: Facts) -> dict[str, str]:
             for option in ("AuthorizedKeysCommand", "TrustedUserCAKeys")
         ]
         for option, path in sources:
-            if path and path not in _KEY_FILES and not any(fnmatchcase(path, pattern) for pattern in known):
+            if path and path not in _KEY_FILES and _unknown(facts, [path]):
                 opened.setdefault(f"{option} {path}", []).append(account)
     return {
         f"sshd opens {', '.join(names[:5])} also by {source}": (

@@ -16,9 +16,12 @@ from . import (
     documents,
     drills,
     edge,
+    firewall,
     host,
     monitoring,
+    networks,
     pool,
+    programs,
     resources,
     scaling,
     schema,
@@ -53,6 +56,7 @@ def _checks(module: ModuleType) -> Iterator[Check]:
 
 _MODULES = (
     services,
+    networks,
     resources,
     containers,
     database,
@@ -63,8 +67,10 @@ _MODULES = (
     scaling,
     monitoring,
     drills,
+    firewall,
     host,
     upkeep,
+    programs,
     administrators,
     edge,
 )

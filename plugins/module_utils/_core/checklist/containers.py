@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from .. import engine_config
-from ..units import MB, parse_size
-from .model import Facts, Outcome, check, none_of, warned
-from .services import INSPECT, SITE, containers_of, services_of, strangers
+from .. import engine_config, swarm_cluster
+from ..units import MB, parse_duration, parse_size
+from .model import Facts, Outcome, check, failed, none_of, warned
+from .services import INSPECT, SAID, SITE, containers_of, removal, services_of, strangers
 
 IMAGE_AGE_DAYS = 40
 _CRASH_HOURS = 1
@@ -36,8 +37,21 @@ _OF_HOST = (
     "/var/lib/docker",
     "/var/run",
 )
+#: With what Debian's and Docker's own units start it.
+_ARGUMENT = re.compile(r"-H|--host|(?:--host=)?fd://|--containerd(?:=\S+)?|/\S*/containerd\.sock|\$DOCKER_OPTS")
+_ARGUMENTS = (
+    "take it out of what systemctl cat docker shows and of /etc/default/docker, then: systemctl daemon-reload; "
+    "systemctl restart docker, at a quiet time. What is yours: docker_settings_extra"
+)
 #: What limits a container's log; the labels in its lines do not.
 _ROTATION = ("max-size", "max-file")
+#: What lets the journal grow further, or keeps none.
+_OF_JOURNAL = re.compile(r"^\s*(SystemMaxUse\s*=.*|Storage\s*=\s*none)", re.MULTILINE)
+
+#: The engine loads its profile only where there is none of that name.
+_NEW_PROFILE = (
+    "echo -n docker-default >/sys/kernel/security/apparmor/.remove; systemctl restart docker, at a quiet time"
+)
 
 
 @check(
@@ -92,7 +106,7 @@ def read_only_root(facts: Facts) -> Outcome:
     target="no capabilities, no-new-privileges, seccomp and AppArmor in force (CIS Docker 5.2, 5.4, 5.22, 5.26)",
     command=INSPECT + " --format '{{.Name}} {{.HostConfig.CapAdd}} {{.HostConfig.SecurityOpt}}'; "
     "grep -e CapEff -e NoNewPrivs -e Seccomp /proc/PID/status; docker info --format '{{.SecurityOptions}}'",
-    fix=SITE,
+    fix=SAID,
     needs="engine",
     everywhere=True,
 )
@@ -115,6 +129,10 @@ def capabilities(facts: Facts) -> Outcome:
         # Not every kernel has it.
         if "name=apparmor" in options and (one["apparmor"] == "unconfined" or _unconfined(one, "apparmor")):
             problems.append(f"{one['service']} runs without AppArmor (apparmor=unconfined)")
+        elif "name=apparmor" in options and one["confined"] and not one["confined"].endswith("(enforce)"):
+            problems.append(
+                f"{one['service']} is held back by no AppArmor profile, it is {one['confined']}: {_NEW_PROFILE}"
+            )
     return none_of(problems, f"{len(lines)} containers without", "\n".join(lines))
 
 
@@ -141,7 +159,8 @@ def isolation(facts: Facts) -> Outcome:
         reasons += ["is privileged"] if one["privileged"] else []
         reasons += ["holds the engine's socket"] if any("docker.sock" in path for path in one["mounts"]) else []
         reasons += [f"holds the host's {path}" for path in one["mounts"] if path in _OF_HOST and not one["service"]]
-        problems += [f"{one['name']} {reason}" for reason in reasons]
+        mend = SITE if one["service"] else removal(one)
+        problems += [f"{one['name']} {reason}: {mend}" for reason in reasons]
     return none_of(problems, f"{len(everything)} containers looked at", "\n".join(c["name"] for c in everything))
 
 
@@ -151,23 +170,27 @@ def isolation(facts: Facts) -> Outcome:
     "containers",
     "Nobody but the administrator may speak to the container engine",
     target="its socket is root's, for nobody else, and its group has no members (CIS Docker 1.1.2, 3.15, 3.16)",
-    command="stat -c '%a %u %G' /var/run/docker.sock; getent group docker",
+    command="stat -c '%a %u %G' /var/run/docker.sock /run/containerd/containerd.sock; getent group docker; "
+    "ps -o args= -C dockerd",
     fix="gpasswd --delete USER docker, or usermod --gid GROUP USER where it is the user's own; "
     "chmod 0660 /var/run/docker.sock",
-    needs="access logins",
+    needs="access",
     everywhere=True,
 )
 def engine_access(facts: Facts) -> Outcome:
-    seen = facts.seen["access"]
-    problems = [f"{seen['path']} has mode {seen['mode']:04o}"] if seen["mode"] & 0o117 else []
-    problems += [f"it belongs to user {seen['uid']}"] if seen["uid"] else []
-    group = facts.expected["docker"]["settings"].get("group", "docker")
-    if seen["group"] not in (group, "root"):
-        problems.append(f"it belongs to the group {seen['group']}: chgrp {group} {seen['path']}")
-    problems += [f"{name} may, and is so the host's administrator" for name in seen["members"]]
-    if any("tcp://" in line for line in facts.seen["logins"]["engine"]):
-        problems.append("it listens on the network, or will when it starts anew: systemctl cat docker")
-    return none_of(problems, f"mode {seen['mode']:04o}, no members", str(seen))
+    seen, group, problems = facts.seen["access"], facts.expected["docker"]["settings"].get("group", "docker"), []
+    for one in seen["sockets"]:
+        path = one["path"]
+        if one["mode"] & 0o117:
+            problems.append(f"{path} has mode {one['mode']:04o}: chmod 0660 {path}")
+        if one["uid"]:
+            problems.append(f"{path} belongs to user {one['uid']}: chown root {path}")
+        if one["group"] not in (group, "root"):
+            problems.append(f"{path} belongs to the group {one['group']}: chgrp {group} {path}")
+        problems += [f"{name} may use {path}, and is so the host's administrator" for name in one["members"]]
+    if any("tcp://" in one for one in seen["arguments"]):
+        problems.append(f"it listens on the network, or will when it starts anew: {_ARGUMENTS}")
+    return none_of(problems, f"mode {seen['sockets'][0]['mode']:04o}, no members", str(seen))
 
 
 @check(
@@ -182,12 +205,19 @@ def engine_access(facts: Facts) -> Outcome:
     everywhere=True,
 )
 def foreign_containers(facts: Facts) -> Outcome:
-    foreign = [one["name"] for one in strangers(facts)]
-    foreign += [f"{one['name']} (stopped, restart={one['restart']})" for one in facts.seen["engine"]["stopped"]]
+    running, stopped = strangers(facts), facts.seen["engine"]["stopped"]
+    foreign = [one["name"] for one in running]
+    foreign += [f"{one['name']} (stopped, restart={one['restart']})" for one in stopped]
     total = len(facts.seen["engine"]["containers"])
-    if foreign:
-        return warned(f"not of the stack: {', '.join(foreign[:5])}", "\n".join(foreign))
-    return none_of([], f"{total} containers, all of the stack")
+    if not foreign:
+        return none_of([], f"{total} containers, all of the stack")
+    told = f"not of the stack: {', '.join(foreign[:5])}"
+    remove = "; ".join(map(removal, [*running, *stopped]))
+    fix = f"Look what it is: docker inspect {foreign[0].split()[0]}; then: {remove}"
+    # A name that looks like one of the stack's own is to be taken for one.
+    own = (f"{facts.stack}-", f"{facts.stack}_", f"{facts.stack}.")
+    judge = failed if any(one.startswith(own) for one in foreign) else warned
+    return judge(told, "\n".join(foreign), fix=fix)
 
 
 @check(
@@ -264,10 +294,10 @@ def moment(text: str) -> datetime:
     "S85 S106",
     "containers",
     "Logs cannot fill the disk",
-    target="the configured size and number of files, for every container",
+    target="the configured size and number of files, for every container; the configured size of the journal",
     command=INSPECT + " --format '{{.Name}} {{.HostConfig.LogConfig}}'",
-    fix=SITE + "; containers that were started before take the options when they are replaced",
-    needs="engine",
+    fix=SAID + "; containers that were started before take the options when they are replaced",
+    needs="engine host",
     everywhere=True,
 )
 def log_rotation(facts: Facts) -> Outcome:
@@ -282,6 +312,11 @@ def log_rotation(facts: Facts) -> Outcome:
         largest = max(largest, one["log_bytes"])
         if one["log_bytes"] > most + MB:
             problems.append(f"the log of {one['name']} takes {one['log_bytes'] / MB:.0f} MB")
+    problems += [
+        f"{path} sets {line} after the stack's own file: take that out of it, then systemctl restart systemd-journald"
+        for path, text in facts.seen["host"]["journal_later"].items()
+        for line in _OF_JOURNAL.findall(text)
+    ]
     has_text = f"{options['max-file']} files of {options['max-size']}; the largest log takes {largest / MB:.1f} MB"
     return none_of(problems, has_text, has_text)
 
@@ -291,13 +326,14 @@ def log_rotation(facts: Facts) -> Outcome:
     "S85 S92",
     "containers",
     "The container engine runs with the stack's options",
-    target="daemon.json as the inventory has it, and read by the engine",
+    target="daemon.json as the inventory has it, read by the engine, and nothing beside it; the swarm's settings",
     command="cat /etc/docker/daemon.json; systemctl show --property ActiveEnterTimestamp docker",
-    fix=SITE,
-    needs="engine",
+    fix=SAID,
+    needs="engine access",
     everywhere=True,
 )
 def engine_settings(facts: Facts) -> Outcome:
+    others = [one for one in facts.seen["access"]["arguments"] if not _ARGUMENT.fullmatch(one)]
     plan = engine_config.plan(
         facts.expected["docker"]["settings"], engine_config.Found(**facts.seen["engine"]["daemon"]["found"])
     )
@@ -306,9 +342,26 @@ def engine_settings(facts: Facts) -> Outcome:
         problems = ["the file is not as the playbook wrote it"]
     if plan.action and not problems:
         problems = [f"the engine has not read its file; it needs a {plan.action}"]
+    problems += [f"dockerd is started with {' '.join(others)}: {_ARGUMENTS}"] if others else []
+    problems += _of_swarm(facts)
     return none_of(
         problems, f"engine {facts.seen['engine']['info']['ServerVersion']}", str(facts.seen["engine"]["info"])
     )
+
+
+def _of_swarm(facts: Facts) -> list[str]:
+    """What of the whole swarm is not as the playbook sets it. Only a manager knows."""
+    seen, wanted = facts.seen["engine"]["swarm"], facts.expected["swarm"]["settings"]
+    if not seen:
+        return []
+    settings = swarm_cluster.Settings(
+        wanted["stack"],
+        int(wanted["task_history"]),
+        parse_duration(wanted["heartbeat"]),
+        parse_duration(wanted["certificate_expiry"]),
+    )
+    before, after = swarm_cluster.differing(seen, swarm_cluster.spec(settings, seen))
+    return [f"the swarm has {before}, not {after}"] if before != after else []
 
 
 def _short(reference: str) -> str:

@@ -265,7 +265,8 @@ def secret_findings(secrets: dict[str, object]) -> list[str]:
     "S9 S91 S99",
     "secrets",
     "No password or key can be seen in what the host shows or logs",
-    target="none in docker inspect, image histories, process lists, the journal, logs, shell histories and units",
+    target="none in docker inspect, image histories, process lists, the journal, logs, shell histories, units, "
+    "and files that everybody may read",
     command="docker inspect $(docker ps -aq); ps auxww; journalctl",
     fix="Give the secret a new value (docs/operations.md, secrets), and remove the place that shows it",
     needs="visible",
@@ -274,6 +275,34 @@ def secret_findings(secrets: dict[str, object]) -> list[str]:
 def secrets_hidden(facts: Facts) -> Outcome:
     seen = [f"{one['secret']} stands in {one['place']}" for one in facts.seen["visible"]]
     return none_of(sorted(set(seen)), "none found", "\n".join(sorted(set(seen))))
+
+
+@check(
+    "secrets-vault",
+    "S91 S99",
+    "secrets",
+    "The secrets are encrypted where the controller keeps them",
+    target="none in clear in the inventory's folder; the vault's password for its owner only, and not in git",
+    command="grep --recursive --files-without-match ANSIBLE_VAULT inventories/mine/group_vars; ls -l .vault_password",
+    fix="ansible-vault encrypt FILE. What others may have read gets a new value (docs/operations.md, secrets)",
+    needs="vault",
+    outside=True,
+)
+def secrets_vault(facts: Facts) -> Outcome:
+    clear, password = facts.seen["vault"]["clear"], facts.seen["vault"]["password"]
+    files: dict[str, list[str]] = {}
+    for one in clear:
+        files.setdefault(one["path"], []).append(one["secret"])
+    problems = [
+        f"{path} says {', '.join(names[:3])} in clear: ansible-vault encrypt {path}" for path, names in files.items()
+    ]
+    if password.get("open"):
+        problems.append(f"others may read {password['path']}, the vault's password: chmod 0600 {password['path']}")
+    if password.get("tracked"):
+        problems.append(
+            f"{password['path']}, the vault's password, is in git: git rm --cached; then a new one: ansible-vault rekey"
+        )
+    return none_of(problems, "all encrypted", "\n".join(f"{one['path']}: {one['secret']}" for one in clear))
 
 
 @check(

@@ -12,6 +12,7 @@ from .model import Facts, Outcome, check, failed, none_of
 _NEEDED = ("README.md",)
 _LEAST_PAGES = 4
 _SUBCOMMAND = re.compile(r"-backup\"? ([a-z][a-z-]+)")
+_LINK = re.compile(r"\]\(([a-z-]+\.md)\)")
 _PLAYBOOK = re.compile(r"(?:playbooks/([a-z_]+)\.yml|firstbell\.stack\.([a-z_]+))")
 
 
@@ -20,9 +21,10 @@ _PLAYBOOK = re.compile(r"(?:playbooks/([a-z_]+)\.yml|firstbell\.stack\.([a-z_]+)
     "S63 S104 S105",
     "backups",
     "What to do after a disaster is written down, and its commands are there",
-    target="the pages of docs/recovery, every command and playbook in them known to this version",
+    target="the pages of docs/recovery, as this version brought them, every command and playbook in them known",
     command="ls docs/recovery",
-    fix="Install the collection again, whole: ansible-galaxy collection install --force",
+    fix="In a clone: git checkout -- docs/recovery; else, to install it again, whole: "
+    "ansible-galaxy collection install --force",
     needs="documents",
     outside=True,
 )
@@ -32,8 +34,15 @@ def recovery_documents(facts: Facts) -> Outcome:
     if not pages:
         return failed("there are no pages", target="docs/recovery beside the collection's playbooks")
     problems = [f"{name} is missing" for name in _NEEDED if name not in pages]
+    linked = sorted(set(_LINK.findall(pages.get("README.md", ""))))
+    problems += [f"{name} is missing" for name in linked if name not in pages]
     if len(pages) < _LEAST_PAGES:
         problems.append(f"there are only {len(pages)} pages")
+    problems += [
+        f"{name} is not the page of this version: git checkout -- docs/recovery/{name}, or commit what is yours"
+        for name in seen["changed"]
+        if name in pages
+    ]
     lines = []
     for name, text in sorted(pages.items()):
         subcommands = set(_SUBCOMMAND.findall(text))

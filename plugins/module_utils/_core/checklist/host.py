@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from .. import directories, sysctls
 from ..units import GB, format_size, parse_size
 from .model import Facts, Outcome, check, failed, none_of, skipped, warned
-from .services import SITE
+from .services import SAID, SITE
 
 _LEAST_FREE, _LOW_FREE = 0.10, 0.20
 _LEAST_BYTES = 2 * GB
@@ -31,7 +31,9 @@ _READ_BY_CONTAINERS = (
     "*/redis/users.acl",
 )
 SYSCTLS_FILE = "/etc/sysctl.d/99-firstbell.conf"
-FIREWALL_FILE = "/etc/nftables.d/firstbell.nft"
+JOURNAL_FILE = "/etc/systemd/journald.conf.d/firstbell.conf"
+#: By which packets find their ways to containers.
+FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
 #: The playbook adds it on hosts whose router tells them their way out.
 _ADVERTISEMENTS = "net/ipv6/conf/*/accept_ra = 2"
 
@@ -43,7 +45,7 @@ _ADVERTISEMENTS = "net/ipv6/conf/*/accept_ra = 2"
     "The stack's directories are there and belong to the right user",
     target="owner and mode of each directory as the playbook makes it",
     command="stat -c '%a %u:%g %n' /opt/{stack} /opt/{stack}/*",
-    fix=SITE,
+    fix=SAID,
     needs="host",
     everywhere=True,
 )
@@ -59,7 +61,13 @@ def host_directories(facts: Facts) -> Outcome:
         lines.append(f"{found['mode']:04o} {found['uid']}:{found['gid']} {path}")
         if (found["mode"], found["uid"], found["gid"]) != (mode, owner, group):
             problems.append(f"{path} is {lines[-1].rpartition(' ')[0]}, not {mode:04o} {owner}:{group}")
-    problems += [one for one in facts.seen["host"]["open"] if "can be written" in one]
+    opened = [one for one in facts.seen["host"]["open"] if "can be written" in one]
+    problems += [f"{one}: chmod o-w {one.partition(' can be ')[0]}" for one in opened]
+    problems += [
+        f"{path} belongs to user {found['uid']}, who may change it: chown root {path}"
+        for path, found in facts.seen["host"]["configuration"].items()
+        if found and found["uid"] not in (0, _OWNER)
+    ]
     problems += [
         f"{path} cannot be read by user {_OWNER}, as whom the containers run: chown {_OWNER}:{_OWNER} {path}"
         for path, found in facts.seen["host"]["configuration"].items()
@@ -106,7 +114,7 @@ def secret_files(facts: Facts) -> Outcome:
     "The kernel is set for many connections, and hardened",
     target="every setting that the inventory has, in the kernel and at every boot",
     command=f"sysctl --all; systemd-analyze cat-config sysctl.d; cat {SYSCTLS_FILE}",
-    fix=SITE,
+    fix=SAID,
     needs="host",
     everywhere=True,
 )
@@ -118,9 +126,16 @@ def kernel(facts: Facts) -> Outcome:
     optional = {one.name for one in changes if one.before is None and any(fnmatchcase(one.name, p) for p in patterns)}
     problems = [f"{one.name} is {one.before}, not {one.after}" for one in changes if one.name not in optional]
     if wanted:
-        problems += _of_file(SYSCTLS_FILE, sysctls.render(wanted), facts.seen["host"]["sysctls_file"], _ADVERTISEMENTS)
+        problems += of_file(SYSCTLS_FILE, sysctls.render(wanted), facts.seen["host"]["sysctls_file"], _ADVERTISEMENTS)
         problems += _set_later(wanted, facts.seen["host"]["sysctls_later"])
     lines = [f"{name} = {facts.seen['host']['kernel'].get(name)}" for name in wanted]
+    needed = FORWARDING if facts.expected["docker"]["settings"].get("ip6tables") else FORWARDING[:1]
+    # The engine sets them when it starts.
+    problems += [
+        f"{name} is 0, which cuts containers off: sysctl --write {name}=1"
+        for name in needed
+        if facts.seen["host"]["forwarding"][name] == "0"
+    ]
     return none_of(problems, f"{len(wanted)} settings", "\n".join(lines))
 
 
@@ -135,7 +150,7 @@ def _set_later(wanted: Mapping[str, str], files: Mapping[str, str]) -> list[str]
     return problems
 
 
-def _of_file(path: str, wanted: str, has: str | None, passed_over: str = "") -> list[str]:
+def of_file(path: str, wanted: str, has: str | None, passed_over: str = "") -> list[str]:
     """How what is read at the next boot differs from what is in force now."""
     if has is None:
         return [f"{path}, which is read at every boot, is missing"]
@@ -270,37 +285,3 @@ def disk_kind(facts: Facts) -> Outcome:
     if turns is None:
         return skipped("the kernel does not say what kind of disk it is")
     return warned("the disk turns, says the kernel") if turns else none_of([], "an SSD")
-
-
-@check(
-    "firewall-rules",
-    "S54 S107",
-    "network",
-    "The host's firewall has exactly the rules that were planned",
-    target="the rules of the inventory, in the kernel and at every boot",
-    command=f"nft --stateless list table inet firstbell; systemctl is-enabled firstbell-firewall; cat {FIREWALL_FILE}",
-    fix=f"systemctl restart firstbell-firewall. {SITE}",
-    needs="firewall",
-    everywhere=True,
-)
-def firewall_rules(facts: Facts) -> Outcome:
-    seen = facts.seen["firewall"]
-    if not facts.expected["firewall"]["enabled"]:
-        return warned("it is switched off (firewall_enabled)", fix="Remove firewall_enabled: false, then make site")
-    problems = []
-    if not seen["live"]:
-        problems.append("no rules are loaded")
-    elif seen["live"] != seen["wanted"]:
-        live, wanted = ([line.strip() for line in text.splitlines()] for text in (seen["live"], seen["wanted"]))
-        problems += [f"missing: {line}" for line in wanted if line not in live]
-        problems += [f"added: {line}" for line in live if line not in wanted]
-        problems = problems or ["the rules stand in another order"]
-    read_at_boot = _of_file(FIREWALL_FILE, seen["written"], seen["file"])
-    problems += read_at_boot
-    if seen["unit"].get("UnitFileState") != "enabled":
-        problems.append("the rules would not be loaded at the next boot")
-    if seen["unit"].get("ActiveState") != "active":
-        problems.append("firstbell-firewall does not run")
-    # A restart of the service would load what is in the file.
-    fix = SITE if read_at_boot else ""
-    return none_of(problems, f"{len(seen['live'].splitlines())} lines, as planned", seen["live"], fix=fix)

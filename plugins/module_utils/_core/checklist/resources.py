@@ -13,6 +13,9 @@ from ..units import format_size, parse_duration
 from .model import Facts, Outcome, check, none_of
 from .services import INSPECT, SITE, containers_of, services_of, site_for, wanted_services
 
+#: The kernel counts in pages, of 64 KB at most.
+_PAGE = 65536
+
 
 def _of_plan(facts: Facts, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for name in wanted_services(facts):
@@ -30,7 +33,7 @@ def _amounts(cpus: float, memory: int) -> str:
     "No container can use more memory, CPU or processes than the plan gives it",
     target="the plan's limits, in force on every container",
     command=INSPECT + " --format '{{.Name}} {{.HostConfig.NanoCpus}} {{.HostConfig.Memory}} {{.HostConfig.PidsLimit}}'",
-    fix=SITE,
+    fix=f"docker service update --force {{stack}}_SERVICE, for what docker update changed. {SITE}",
     needs="engine",
 )
 def limits(facts: Facts) -> Outcome:
@@ -38,19 +41,29 @@ def limits(facts: Facts) -> Outcome:
     for one in containers_of(facts):
         has = (one["cpus"] / NANO, one["memory"], one["pids"])
         lines.append(f"{one['name']}: {_amounts(*has[:2])}, {has[2]} processes")
-        if one["cpuset"]:
-            mend = f"docker service update --force {facts.stack}_{one['service']}"
-            problems.append(f"{one['name']} is held to the CPUs or memory nodes {' and '.join(one['cpuset'])}: {mend}")
+        anew = f"docker service update --force {facts.stack}_{one['service']}"
+        problems += [f"{one['name']} was changed by docker update: {what}: {anew}" for what in _by_hand(one)]
         wanted = planned.get(one["service"])
         if wanted is None:
             if not all(has):
                 problems.append(f"{one['service']} is not limited")
         elif (round(has[0], 6), *has[1:]) != (round(float(wanted["cpus"]), 6), wanted["memory"], wanted["pids"]):
+            of_service = services_of(facts).get(one["service"], {}).get("values", {}).get("limits", {})
+            alike = (of_service.get("cpus"), of_service.get("memory")) == (one["cpus"], one["memory"])
             problems.append(
                 f"{one['service']} may use {_amounts(*has[:2])} and {has[2]} processes, "
                 f"not {_amounts(wanted['cpus'], wanted['memory'])} and {wanted['pids']}"
+                + ("" if alike and of_service.get("pids") == one["pids"] else f": {anew}")
             )
     return none_of(problems, f"{len(lines)} containers limited as planned", "\n".join(lines), fix=site_for(problems))
+
+
+def _by_hand(container: Mapping[str, Any]) -> list[str]:
+    """What was done to a running container and is no option of its service."""
+    found, limit, in_force = list(container["by_hand"]), container["memory"], container["memory_in_force"]
+    if limit and in_force is not None and abs(in_force - limit) >= _PAGE:
+        found.append(f"the kernel gives it {format_size(in_force) if in_force else 'any amount'} of memory")
+    return found
 
 
 @check(

@@ -16,6 +16,8 @@ from .written import configurations, differing
 INSPECT = "docker inspect $(docker ps --quiet)"
 SITE = "Run the playbook again: make site (firstbell.stack.site)"
 _RESTARTING = "At a quiet time, as the database is restarted: make site ARGS='-e postgres_allow_restart=true'"
+#: Where some of what can be found is not the playbook's to mend, and says itself what is.
+SAID = f"What the finding says. {SITE}"
 #: What ends a unit whose service starts anew when something else that it reads has changed.
 _DIGEST = re.compile(r"\n+# [0-9a-f]{64}\n*\Z")
 #: Bits of srv_admin_state in HAProxy's "show servers state" (management guide, 9.3): set by a command.
@@ -25,8 +27,6 @@ _MOST = {
     "most": re.compile(r"(?m)^    maxconn (\d+)$"),
     "most_of_servers": re.compile(r"(?m)^    default-server .*\bmaxconn (\d+)"),
 }
-#: The engine's own for published ports.
-_INGRESS = "ingress"
 _NEW_TOKENS = "docker swarm join-token --rotate worker; docker swarm join-token --rotate manager"
 _NEEDED = ("postgres", "pgbouncer", "redis", "app", "nginx", "haproxy")
 
@@ -46,8 +46,24 @@ def containers_of(facts: Facts) -> list[Mapping[str, Any]]:
 
 def strangers(facts: Facts) -> list[Mapping[str, Any]]:
     """Containers that are neither a service's nor what the stack's own commands run for a moment."""
-    own = (f"{facts.stack}-backup-", f"{facts.stack}-drill-", f"{facts.stack}_migration")
-    return [one for one in facts.seen["engine"]["containers"] if not one["service"] and not one["name"].startswith(own)]
+    return [one for one in facts.seen["engine"]["containers"] if not one["service"] and not _own_job(facts, one)]
+
+
+def _own_job(facts: Facts, container: Mapping[str, Any]) -> bool:
+    """Whether a container is a job of the stack's by its name, and by what all of its jobs have."""
+    migration, images = f"{facts.stack}_migration", {one["values"]["image"] for one in services_of(facts).values()}
+    named = container["name"].startswith((f"{facts.stack}-backup-", f"{facts.stack}-drill-"))
+    known = "/firstbell/" in f"/{container['image']}" or container["image"] in images
+    # The image of a migration is the application's next one.
+    job = (named and known) or container["name"] == migration
+    return job and container["cap_drop"] == ["ALL"] and container["read_only"] and not container["exposed"]
+
+
+def removal(container: Mapping[str, Any]) -> str:
+    """What ends a container that is not the stack's: that of a service would come back."""
+    if container["service_name"]:
+        return f"docker service rm {container['service_name']}"
+    return f"docker rm --force {container['name']}"
 
 
 def site_for(problems: Sequence[str]) -> str:
@@ -58,6 +74,16 @@ def site_for(problems: Sequence[str]) -> str:
 def wanted_services(facts: Facts) -> list[str]:
     edge = facts.expected.get("edge", {}).get("enabled", True)
     return [name for name in _NEEDED if edge or name not in ("nginx", "haproxy")]
+
+
+def _all_services(facts: Facts) -> list[str]:
+    """Those that the site needs, and those of what is switched on."""
+    monitoring, autoscaler = facts.expected["monitoring"], facts.expected["autoscaler"]
+    further = [
+        *(monitoring["images"] if monitoring["enabled"] else ()),
+        *(["autoscaler"] if autoscaler["enabled"] else []),
+    ]
+    return [*wanted_services(facts), *further]
 
 
 @check(
@@ -72,7 +98,7 @@ def wanted_services(facts: Facts) -> list[str]:
 )
 def services_healthy(facts: Facts) -> Outcome:
     services = services_of(facts)
-    problems = [f"there is no service {name}" for name in wanted_services(facts) if name not in services]
+    problems = [f"there is no service {name}" for name in _all_services(facts) if name not in services]
     for name, service in sorted(services.items()):
         problems += _of_tasks(name, service)
         problems += _of_update(facts.stack, name, service)
@@ -84,7 +110,7 @@ def services_healthy(facts: Facts) -> Outcome:
                 f"{one['name']} is {one['health'] if one['health'] != 'none' else 'without a health check'}"
             )
     problems += _of_nodes(facts)
-    if facts.seen["engine"]["autolock"]:
+    if (facts.seen["engine"]["swarm"].get("EncryptionConfig") or {}).get("AutoLockManagers"):
         problems.append(
             "the swarm is locked after a reboot until somebody types its key: docker swarm update --autolock=false"
         )
@@ -222,7 +248,7 @@ def _by_hand(server: Mapping[str, Any]) -> list[str]:
     "Nobody has changed a service by hand since it was deployed",
     target="every option of every service as the playbook wrote it",
     command="make check (a dry run shows every difference)",
-    fix=SITE,
+    fix=SAID,
     needs="engine released",
 )
 def services_as_deployed(facts: Facts) -> Outcome:
@@ -233,11 +259,11 @@ def services_as_deployed(facts: Facts) -> Outcome:
         **facts.expected["images"],
         **({"app": released} if (released := facts.seen["released"]) else {}),
     }
-    problems = []
+    problems, known = [], (*wanted, *_all_services(facts))
     for name, one in sorted(services.items()):
         image = one["values"]["image"].partition("@")[0]
         if not one["deployed"]:
-            mend = "" if name in wanted else f": docker service rm {facts.stack}_{name}"
+            mend = "" if name in known else f": docker service rm {facts.stack}_{name}"
             problems.append(f"{name} was not made by the collection{mend}")
         elif one["deployed"] != one["digest"]:
             what = f" ({', '.join(one['changed'])})" if one["changed"] else ""
@@ -322,66 +348,3 @@ def app_environment(facts: Facts) -> Outcome:
         name for name in ("NEXTAUTH_URL", "NODE_OPTIONS", "UV_THREADPOOL_SIZE", "DATABASE_POOL_MAX") if name in has
     ]
     return none_of(problems, ", ".join(f"{name}={has[name]}" for name in shown), "\n".join(sorted(has)))
-
-
-@check(
-    "networks",
-    "S53",
-    "network",
-    "The database, its pool and the cache cannot be reached from outside their networks",
-    target="data and database networks without a way out; each service on its own ones only; only nginx is published",
-    command="docker network ls; docker service inspect {stack}_postgres",
-    fix=SITE,
-    needs="engine",
-)
-def networks(facts: Facts) -> Outcome:
-    found, stack, problems = facts.seen["engine"]["networks"], facts.stack, []
-    for name, internal in (("edge", False), ("data", True), ("database", True)):
-        network = found.get(f"{stack}_{name}")
-        if network is None or network["driver"] != "overlay":
-            problems.append(f"there is no network {stack}_{name}")
-        elif network["internal"] != internal:
-            problems.append(f"{stack}_{name} {'leads' if internal else 'does not lead'} outside")
-    allowed = {
-        "postgres": {"database"},
-        "pgbouncer": {"data", "database"},
-        "redis": {"data"},
-        "app": {"edge", "data"},
-        "nginx": {"edge"},
-        "haproxy": {"edge"},
-    }
-    lines = []
-    for name, service in sorted(services_of(facts).items()):
-        own = {net["name"].removeprefix(f"{stack}_") for net in service["values"]["networks"]}
-        lines.append(f"{name}: {', '.join(sorted(own))}")
-        if service["values"]["publish"] and name != "nginx":
-            ports = ", ".join(str(port["published"]) for port in service["values"]["publish"])
-            problems.append(f"{name} publishes {ports}")
-        if name not in allowed:
-            continue
-        problems += [f"{name} is also in the network {extra}" for extra in sorted(own - allowed[name])]
-        problems += [f"{name} is not in the network {missing}" for missing in sorted(allowed[name] - own)]
-    problems += _connected_by_hand(facts)
-    problems += [
-        f"{one['name']} is not the stack's and in the network {name}: docker rm --force {one['name']}"
-        for one in strangers(facts)
-        for name in one["networks"]
-        if name.startswith(f"{stack}_")
-    ]
-    measured = f"{len(lines)} services, each on its own networks"
-    return none_of(problems, measured, "\n".join(lines), fix=site_for(problems))
-
-
-def _connected_by_hand(facts: Facts) -> list[str]:
-    """Containers in networks that their services do not have."""
-    services, problems = services_of(facts), []
-    for one in facts.seen["engine"]["containers"]:
-        if one["service"] in services:
-            own = {net["name"] for net in services[one["service"]]["values"]["networks"]}
-            problems += [
-                f"{one['name']} is in the network {name}, unlike its service: "
-                f"docker network disconnect {name} {one['name']}"
-                for name in one["networks"]
-                if name not in (*own, _INGRESS)
-            ]
-    return problems

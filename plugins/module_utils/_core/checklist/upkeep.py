@@ -12,12 +12,12 @@ from .services import SITE
 
 _LISTS_AGE_DAYS = 3
 _UNITS = "/etc/systemd/system/"
-_FIND_ORIGINS = (
-    "grep -l -e Origins-Pattern -e Allowed-Origins /etc/apt/apt.conf /etc/apt/apt.conf.d/*, "
-    "and remove what comes after 52firstbell"
-)
+_FIND = "grep -l {} /etc/apt/apt.conf /etc/apt/apt.conf.d/*, and remove what comes after 52firstbell"
+_FIND_ORIGINS = _FIND.format("-e Origins-Pattern -e Allowed-Origins")
 #: The engine's own.
 _ENGINE_UNITS = ("docker.service", "docker.socket")
+#: Any of them lets the administrator in.
+SSH_UNITS = ("ssh.service", "ssh.socket")
 
 
 @check(
@@ -52,8 +52,8 @@ def _made_anew(facts: Facts) -> tuple[str, ...]:
     "What has to happen by itself is planned and starts with the host, and went well the last time",
     target="timers enabled and active, the last run of each without error; what runs all the time enabled and active",
     command="systemctl list-timers --all 'firstbell-*' '{stack}-*'; systemctl is-enabled docker",
-    fix=f"systemctl enable --now TIMER; after a failed run: journalctl --unit SERVICE. {SITE}",
-    needs="units",
+    fix=f"What the finding says; systemctl enable --now TIMER; after a failed run: journalctl --unit SERVICE. {SITE}",
+    needs="units host",
     everywhere=True,
 )
 def timers(facts: Facts) -> Outcome:
@@ -64,7 +64,11 @@ def timers(facts: Facts) -> Outcome:
     problems = [
         one for name in starting(facts.expected["files"]) if name not in wanted for one in _running(facts, name)
     ]
-    lines = []
+    problems += _of_boot(facts)
+    lines, shells = [], [facts.seen["units"].get(name, {}) for name in SSH_UNITS]
+    installed = [unit for unit in shells if unit.get("LoadState", "not-found") != "not-found"]
+    if installed and not any(unit.get("UnitFileState") == "enabled" for unit in installed):
+        problems.append("nobody can sign in over ssh after the next start: systemctl unmask ssh; systemctl enable ssh")
     for name in wanted:
         unit = facts.seen["units"].get(name, {})
         started = facts.seen["units"].get(unit.get("Triggers", ""), {})
@@ -82,6 +86,18 @@ def timers(facts: Facts) -> Outcome:
         elif started.get("Result", "success") != "success" and unit["Triggers"] not in _made_anew(facts):
             problems.append(f"the last run of {unit['Triggers']} failed: {started['Result']}")
     return none_of(problems, f"{len(wanted)} timers run", "\n".join(lines))
+
+
+def _of_boot(facts: Facts) -> list[str]:
+    """Why the host itself will not come up again as it is."""
+    target, lost = facts.seen["host"]["boot_target"], facts.seen["host"]["lost_disks"]
+    problems = [
+        f"the next start waits for {one}, which is not there: take it out of /etc/fstab, or write nofail there"
+        for one in lost
+    ]
+    if target not in ("default.target", "graphical.target", "multi-user.target"):
+        problems.append(f"the host would start as {target}: systemctl set-default multi-user.target")
+    return problems
 
 
 def starting(files: Mapping[str, str]) -> list[str]:
@@ -129,29 +145,15 @@ def _overrides(facts: Facts, name: str) -> list[str]:
 )
 def security_updates(facts: Facts) -> Outcome:
     seen = facts.seen["updates"]
-    problems = [] if seen["installed"] else ["unattended-upgrades is not installed"]
-    problems += [
-        one for name, unit in seen["timers"].items() if name.endswith(".timer") for one in _of_timer(name, unit)
-    ]
-    options = "\n".join(seen["options"])
-    problems += [
-        f"{name} is off"
-        for name in ("APT::Periodic::Update-Package-Lists", "APT::Periodic::Unattended-Upgrade")
-        if f'{name} "1"' not in options
-    ]
-    days = (facts.seen["host"]["now"] - seen["listed"]) / 86400
-    if days > _LISTS_AGE_DAYS:
-        problems.append(f"the lists of packages are {days:.0f} days old")
-    if not any("security" in origin.lower() or "*" in origin for origin in seen["origins"]):
-        problems.append(f"unattended upgrades take nothing from the source of security updates: {_FIND_ORIGINS}")
+    said, options = {**_daily(facts), **_sources(facts)}, "\n".join(seen["options"])
     evidence = "\n".join([f"pending: {', '.join(seen['pending']) or 'none'}", options, *seen["origins"]])
-    if not any("security" in suite.lower() for suite in seen["suites"]):
-        problems.append("apt knows no source of security updates (/etc/apt/sources.list.d)")
-    if problems:
-        return none_of(problems, "", evidence)
+    if said:
+        fixes = dict.fromkeys(fix or "What the finding says" for fix in said.values())
+        return none_of([*said], "", evidence, fix=". Then: ".join(fixes))
     passed_over = [name for name in seen["passed_over"] if name not in facts.expected["host"]["upgrade_exclude"]]
     kept_back = [f"{name} is held (apt-mark unhold {name})" for name in seen["held"]]
     kept_back += [f"{name} is passed over (Unattended-Upgrade::Package-Blacklist)" for name in passed_over]
+    kept_back += [f"packages are never installed, by {path}" for path in seen["pinned"]]
     if kept_back:
         return warned("; ".join(kept_back[:6]), evidence, fix="See who wanted it, and take it back")
     if seen["security"]:
@@ -161,10 +163,48 @@ def security_updates(facts: Facts) -> Outcome:
     return none_of([], f"none waits ({len(seen['pending'])} other updates)", evidence)
 
 
+def _daily(facts: Facts) -> dict[str, str]:
+    """Why updates are not installed day by day, and what mends it; nothing where the finding says so itself."""
+    seen = facts.seen["updates"]
+    said = dict.fromkeys([] if seen["installed"] else ["unattended-upgrades is not installed"], SITE)
+    for name, unit in seen["timers"].items():
+        said.update(dict.fromkeys(_of_timer(name, unit), ""))
+    options = "\n".join(seen["options"])
+    for name in ("APT::Periodic::Update-Package-Lists", "APT::Periodic::Unattended-Upgrade"):
+        if f'{name} "1"' not in options:
+            said[f"{name} is off"] = f"{_FIND.format(name)}. {SITE}"
+    if seen["reboots"] and not facts.expected["host"]["upgrade_reboots"]:
+        said["updates start the host anew by themselves (Unattended-Upgrade::Automatic-Reboot)"] = (
+            f"{_FIND.format('Automatic-Reboot')}; if you want that: host_upgrade_reboot_time"
+        )
+    days = (facts.seen["host"]["now"] - seen["listed"]) / 86400
+    if days > _LISTS_AGE_DAYS:
+        said[f"the lists of packages are {days:.0f} days old"] = "apt-get update, and see what it says"
+    return said
+
+
+def _sources(facts: Facts) -> dict[str, str]:
+    """What is wrong with where updates come from."""
+    seen, said = facts.seen["updates"], {}
+    if not any("security" in origin.lower() or "*" in origin for origin in seen["origins"]):
+        said[f"unattended upgrades take nothing from the source of security updates: {_FIND_ORIGINS}"] = SITE
+    if not any("security" in suite.lower() for suite in seen["suites"]):
+        said["apt knows no source of security updates (/etc/apt/sources.list.d)"] = (
+            "put it back (https://www.debian.org/security), then: apt-get update"
+        )
+    for one in seen["unsigned"]:
+        said[f"packages are taken without a signature: {one}"] = "take that out, then: apt-get update"
+    for one in seen["unresolved"]:
+        said[f"the host cannot find {one}, where its updates come from"] = "see /etc/resolv.conf and /etc/hosts"
+    return said
+
+
 def _of_timer(name: str, unit: Mapping[str, str]) -> list[str]:
-    """Why a timer of the system's does not run, or will not after the next start."""
+    """Why a timer of the system's does not run, or will not after the next start; or why what it starts does not."""
     state = unit.get("UnitFileState") or "missing"
+    unmask = f"systemctl unmask {name}; " if state.startswith("masked") else ""
+    if not name.endswith(".timer"):
+        return [f"{name} cannot be started, it is {state}: {unmask.rstrip('; ')}"] if unmask else []
     if state != "enabled":
-        unmask = f"systemctl unmask {name}; " if state.startswith("masked") else ""
         return [f"{name} will not start with the host, it is {state}: {unmask}systemctl enable --now {name}"]
     return [] if unit["ActiveState"] == "active" else [f"{name} does not run: systemctl start {name}"]

@@ -10,12 +10,14 @@ import glob
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+import stat
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
 from ..._backup.files_sample import probe
 from .. import engine_api, system
+from .walk import below
 
 _JOURNAL_LINES = "100000"
 _CHUNK = 1 << 20
@@ -28,6 +30,11 @@ _WRITTEN = (
     *("/root/.*history", "/home/*/.*history", "/etc/environment", "/etc/profile.d/*", "/etc/cron.d/*"),
     *("/etc/systemd/system/*.*", "/etc/systemd/system/*/*.conf", "/root/.bashrc", "/root/.profile"),
 )
+
+
+#: Where somebody lays a copy down.
+_SEARCHED = ("/etc", "/home", "/opt", "/root", "/srv", "/tmp", "/usr/local", "/var/log", "/var/tmp", "/var/www")  # noqa: S108
+_SMALL_FILE = 256 << 10
 
 
 def gather_backups(stack: str) -> dict[str, Any]:
@@ -101,18 +108,18 @@ def _differs(wanted: Sequence[str], text: str | None) -> str:
     return f"differs in line {', '.join(lines[:_SHOWN_LINES])}" if lines else ""
 
 
-def gather_visible(secrets: Mapping[str, str]) -> list[dict[str, str]]:
+def gather_visible(stack: str, secrets: Mapping[str, str]) -> list[dict[str, str]]:
     """Where one of the secrets can be read by somebody who should not: place and name, never the value."""
     wanted = {name: value.encode() for name, value in secrets.items() if value}
     return [
         {"place": place, "secret": name}
-        for place, content in _places()
+        for place, content in _places(stack)
         for name in sorted(wanted)
         if wanted[name] in content
     ]
 
 
-def _places() -> Iterator[tuple[str, bytes]]:
+def _places(stack: str) -> Iterator[tuple[str, bytes]]:
     containers = engine_api.call("GET", "/containers/json", all="1")
     for one in containers:
         with contextlib.suppress(engine_api.EngineError):
@@ -126,11 +133,22 @@ def _places() -> Iterator[tuple[str, bytes]]:
         yield f"docker history {(image.get('RepoTags') or [image['Id']])[0]}", json.dumps(history).encode()
     for pattern in _WRITTEN:
         yield from ((path, _read(path)) for path in glob.glob(pattern))
+    for path in readable(below(_SEARCHED, f"/opt/{stack}/data", for_all=True)):
+        yield f"{path}, which everybody may read", _read(path)
     yield "ps auxww", b"\n".join(_read(path) for path in glob.glob("/proc/[0-9]*/cmdline"))
     journal = system.run(["journalctl", "--no-pager", "--lines", _JOURNAL_LINES], stdin="", check=False)
     yield "journalctl", journal.out.encode()
     for path in glob.glob("/var/lib/docker/containers/*/*-json.log*"):
         yield from ((f"the log {path}", chunk) for chunk in _chunks(path))
+
+
+def readable(paths: Iterable[str]) -> Iterator[str]:
+    """Of files, those that are small, and that everybody may read."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            found = os.lstat(path)
+            if stat.S_ISREG(found.st_mode) and found.st_mode & stat.S_IROTH and found.st_size <= _SMALL_FILE:
+                yield path
 
 
 def _read(path: str) -> bytes:

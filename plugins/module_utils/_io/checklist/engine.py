@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -14,12 +15,24 @@ from ..._core.errors import FirstbellError
 from ..._core.service_diff import changed_options, changes_between
 from ..._core.service_spec import DIGEST_LABEL, actual_values, digest
 from .. import engine_api, engine_daemon, system
-from ..operations.containers import kills, moment
+from ..operations.containers import kills, memory_limit, moment
 
 _SERVICE_LABEL = "com.docker.swarm.service.name"
 _ONE_PLACE = ("NoNewPrivs", "CapEff", "Seccomp", "Uid")
 #: By this policy the engine starts a container when it starts itself, also one that was stopped.
 _COMES_BACK = "always"
+#: Options that no service has, so that somebody has set them with docker update: what they are where nobody did.
+_BY_HAND = {
+    "BlkioWeight": (0,),
+    "CpuPeriod": (0,),
+    "CpuQuota": (0,),
+    "CpuShares": (0,),
+    "CpusetCpus": ("",),
+    "CpusetMems": ("",),
+    "MemoryReservation": (0,),
+    "RestartPolicy": ("", "no"),
+}
+_LOOPBACK = ("127.", "::1")
 
 
 def gather(stack: str) -> dict[str, Any]:
@@ -32,6 +45,8 @@ def gather(stack: str) -> dict[str, Any]:
             key: info.get(key) for key in ("ServerVersion", "LoggingDriver", "SecurityOptions", "LiveRestoreEnabled")
         },
         "services": _services(stack, networks) if manager else {},
+        "other_services": _other_services(stack) if manager else {},
+        "swarm": engine_api.call("GET", "/swarm")["Spec"] if manager else {},
         "containers": _containers(stack, engine_api.call("GET", "/containers/json")),
         "stopped": [one for one in _containers(stack, _ended()) if one["restart"] == _COMES_BACK],
         "networks": {
@@ -41,7 +56,6 @@ def gather(stack: str) -> dict[str, Any]:
         "daemon": {"found": engine_daemon.find().__dict__},
         "secrets": _secrets(stack) if manager else [],
         "nodes": _nodes() if manager else [],
-        "autolock": manager and _autolock(),
     }
 
 
@@ -75,6 +89,15 @@ def _services(stack: str, networks: list[Mapping[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _other_services(stack: str) -> dict[str, list[int]]:
+    """Services of the swarm that have none of the stack's names, and the ports that they publish."""
+    return {
+        service["Spec"]["Name"]: [port["PublishedPort"] for port in (service.get("Endpoint") or {}).get("Ports") or []]
+        for service in engine_api.call("GET", "/services")
+        if not service["Spec"]["Name"].startswith(f"{stack}_")
+    }
+
+
 def _changed(
     previous: Mapping[str, Any] | None, values: Mapping[str, Any], deployed: str, names: Mapping[str, str]
 ) -> list[str]:
@@ -95,11 +118,6 @@ def _nodes() -> list[dict[str, str]]:
         }
         for node in engine_api.call("GET", "/nodes")
     ]
-
-
-def _autolock() -> bool:
-    """Whether a manager that starts waits for a key that somebody types."""
-    return bool(engine_api.call("GET", "/swarm")["Spec"]["EncryptionConfig"].get("AutoLockManagers"))
 
 
 def gather_released(stack: str) -> str:
@@ -138,6 +156,7 @@ def _container(stack: str, shown: Mapping[str, Any]) -> dict[str, Any]:
         "id": shown["Id"],
         "name": shown["Name"].lstrip("/"),
         "service": service.partition("_")[2] if service.partition("_")[0] == stack else "",
+        "service_name": service,
         "image": config["Image"],
         "image_id": shown["Image"],
         "user": config.get("User", ""),
@@ -149,9 +168,11 @@ def _container(stack: str, shown: Mapping[str, Any]) -> dict[str, Any]:
         "memory": host["Memory"],
         "cpus": host["NanoCpus"] or 0,
         "pids": host["PidsLimit"] or 0,
-        "cpuset": [host[kind] for kind in ("CpusetCpus", "CpusetMems") if host.get(kind)],
+        "by_hand": _by_hand(host),
+        "memory_in_force": memory_limit(state["Pid"]),
         "security": host.get("SecurityOpt") or [],
         "apparmor": shown.get("AppArmorProfile", ""),
+        "confined": _confined(state["Pid"]),
         "restart": host["RestartPolicy"]["Name"],
         "started": moment(state["StartedAt"]),
         "paused": state["Paused"],
@@ -165,7 +186,34 @@ def _container(stack: str, shown: Mapping[str, Any]) -> dict[str, Any]:
         "process": _process(state["Pid"]),
         "uids": _uids(shown["Id"]) if service else [],
         "networks": sorted((shown.get("NetworkSettings") or {}).get("Networks") or {}),
+        **_ports((shown.get("NetworkSettings") or {}).get("Ports") or {}),
     }
+
+
+def _by_hand(host: Mapping[str, Any]) -> list[str]:
+    found = {name: host.get(name) for name in _BY_HAND}
+    found["RestartPolicy"] = host["RestartPolicy"]["Name"]
+    return [f"{name} {value}" for name, value in found.items() if value is not None and value not in _BY_HAND[name]]
+
+
+def _ports(ports: Mapping[str, Any]) -> dict[str, list[int]]:
+    """Those that the engine leads in on this host, and of them those that others may reach."""
+    bound = [one for places in ports.values() for one in places or [] if one["HostPort"].isdigit()]
+    outside = [one for one in bound if not one["HostIp"].startswith(_LOOPBACK)]
+    return {
+        "published": sorted({int(one["HostPort"]) for one in bound}),
+        "exposed": sorted({int(one["HostPort"]) for one in outside}),
+    }
+
+
+def _confined(pid: int) -> str:
+    """The AppArmor profile of the first process, and in brackets whether it is enforced; empty without AppArmor."""
+    for path in (f"/proc/{pid}/attr/apparmor/current", f"/proc/{pid}/attr/current"):
+        with contextlib.suppress(OSError):
+            text = system.read_text(path)
+            if text is not None:
+                return text.strip("\0\n ")
+    return ""
 
 
 def _log_bytes(path: str) -> int:

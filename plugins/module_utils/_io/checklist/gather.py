@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..._core.checklist.upkeep import starting
+from ..._core.checklist.upkeep import SSH_UNITS, starting
 from ..._core.checklist.written import configurations
 from ..operations import edge
-from . import certificates, custody, data, engine, host, monitoring, records, scaling
+from . import certificates, custody, data, engine, host, logins, monitoring, programs, records, scaling, updates
 
 Gatherer = Callable[[Mapping[str, Any], Mapping[str, str]], Any]
 
@@ -22,7 +22,7 @@ def _units(expected: Mapping[str, Any]) -> list[str]:
         for role in ("backup", "docker", "edge", "night_work", "operations")
         for name in expected.get(role, {}).get("timers", [])
     ]
-    return [*timers, *starting(expected["files"])]
+    return [*timers, *starting(expected["files"]), *SSH_UNITS]
 
 
 #: From what the inventory asks for, and its secrets.
@@ -44,16 +44,17 @@ GATHERERS: Mapping[str, Gatherer] = {
     "left_over": lambda expected, _secrets: host.gather_left_over(expected["stack"], expected["files"]),
     "secret_files": lambda expected, _secrets: custody.gather_secret_files(expected["secret_files"]),
     "access": lambda _expected, _secrets: host.gather_access(),
-    "logins": lambda expected, _secrets: host.gather_logins(expected["stack"]),
+    "logins": lambda expected, _secrets: logins.gather(expected["stack"], expected["files"]),
+    "programs": lambda expected, _secrets: programs.gather(expected),
     "jobs": lambda expected, _secrets: host.gather_jobs(expected["files"]),
     "released": lambda expected, _secrets: engine.gather_released(expected["stack"]),
-    "updates": lambda _expected, _secrets: host.gather_updates(),
+    "updates": lambda _expected, _secrets: updates.gather(),
     "backups": lambda expected, _secrets: custody.gather_backups(expected["stack"]),
     "monitoring": lambda expected, _secrets: monitoring.gather(expected["stack"], expected["monitoring"]),
     "records": lambda expected, _secrets: records.gather(expected["stack"]),
     "logs": lambda expected, _secrets: host.gather_logs(expected["logs"]),
     "scaling": lambda expected, _secrets: scaling.gather(expected["stack"], expected["autoscaler"]["enabled"]),
-    "visible": lambda _expected, secrets: custody.gather_visible(secrets),
+    "visible": lambda expected, secrets: custody.gather_visible(expected["stack"], secrets),
 }
 
 
@@ -67,5 +68,11 @@ def gather(
         try:
             facts[name] = GATHERERS[name](expected, secrets)
         except Exception as error:  # noqa: BLE001 - the checks that need it fail, the others do not
-            errors[name] = f"{name}: {error if str(error) else type(error).__name__}"
+            errors[name] = f"{name}: {_short(str(error)) or type(error).__name__}"
     return facts, errors
+
+
+def _short(text: str) -> str:
+    """Of what a program of Python said when it broke, where, and at last why."""
+    lines = text.strip().splitlines()
+    return f"{lines[0]} ... {lines[-1].strip()}" if "Traceback" in text and len(lines) > 1 else text

@@ -5,29 +5,29 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import glob
 import grp
 import hashlib
 import os
-import pwd
 import re
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..._core.checklist.administrators import ACCOUNTS
-from ..._core.checklist.host import FIREWALL_FILE, SYSCTLS_FILE
+from ..._core.checklist.firewall import FIREWALL_FILE
+from ..._core.checklist.host import FORWARDING, JOURNAL_FILE, SYSCTLS_FILE
 from ..._core.firewall import parse_policy, render, render_file
 from ..._core.sysctls import proc_path
 from .. import nftables, probe, system
+from .logins import members_of, status_of
 
 #: By a pattern of nginx.conf, and by one of prometheus.yml for the alert drill.
 _READ_WHEN_THERE = ("nginx/conf/*.conf", "monitoring/prometheus/drill/*.json")
 _UNIT = "Id,LoadState,ActiveState,UnitFileState,Result,Triggers,DropInPaths"
+_FIELDS = 4
 _OTHERS_WRITE, _OTHERS = 0o002, 0o007
 _CRON = (
     "/etc/crontab",
@@ -37,19 +37,18 @@ _CRON = (
     "/etc/cron.weekly/*",
     "/etc/cron.monthly/*",
     "/var/spool/cron/crontabs/*",
+    "/var/spool/cron/atjobs/*",
+    "/etc/rc.local",
 )
-_UNITS = "/etc/systemd/system/*.*"
-_SSH_OPTIONS = (
-    "authorizedkeyscommand",
-    "authorizedkeysfile",
-    "passwordauthentication",
-    "permitemptypasswords",
-    "permitrootlogin",
-    "trustedusercakeys",
-    "error",
+#: Units of the administrator's, what changes those of others, and timers that last until the next boot.
+_UNITS = (
+    "/etc/systemd/system/*.*",
+    "/etc/systemd/system/*.d/*.conf",
+    "/etc/systemd/system.control/*.d/*.conf",
+    "/run/systemd/system.control/*.d/*.conf",
+    "/usr/local/lib/systemd/system/*.*",
+    "/run/systemd/transient/*.timer",
 )
-#: From somewhere on the internet (RFC 5737): without a connection, blocks of Match would be passed over.
-_SSH_FROM = "host=localhost,addr=203.0.113.1,laddr=127.0.0.1,lport=22"
 #: Where systemd-sysctl looks: of files of one name the first is read, and of values for one setting the last counts.
 _SYSCTL_DIRECTORIES = (
     "/etc/sysctl.d",
@@ -58,13 +57,12 @@ _SYSCTL_DIRECTORIES = (
     "/usr/lib/sysctl.d",
     "/lib/sysctl.d",
 )
-_NO_SHELLS = ("/nologin", "/false", "/sync")
-#: Why it stops though its files are right: it does not run and has no folder or keys, or wants to know who asks.
-_SSH_STOPPED = ("privilege separation directory", "no hostkeys available", "connection test specification")
-_KEY = re.compile(r"(?:^|\s)(?:ssh|ecdsa|sk)-\S+ (AAAA[A-Za-z0-9+/]+)=*(.*)$")
-#: Whoever belongs to one of these reads or writes everything. The engine's group has a check of its own.
-_POWERFUL = ("adm", "disk", "lxd", "sudo")
-_HOME, _SHELL = 5, 6
+_JOURNAL_DIRECTORIES = tuple(
+    f"/{place}/systemd/journald.conf.d" for place in ("etc", "run", "usr/local/lib", "usr/lib")
+)
+_SOCKETS = ("/var/run/docker.sock", "/run/containerd/containerd.sock")
+_COMMAND = re.compile(r"argv\[\]=(.*?) ;")
+_DOCKER_OPTS = re.compile(r"^\s*(?:export\s+)?DOCKER_OPTS=(.*)$", re.MULTILINE)
 
 
 def gather(stack: str, expected: Mapping[str, Any], written: Iterable[str] = ()) -> dict[str, Any]:
@@ -77,28 +75,44 @@ def gather(stack: str, expected: Mapping[str, Any], written: Iterable[str] = ())
         "memory": _memory(),
         "cpus": os.cpu_count() or 1,
         "load": os.getloadavg()[0],
-        "directories": {item["path"]: _path(item["path"]) for item in expected["directories"]},
-        "files": {path: _path(path) for path in secret_files(root)},
-        "configuration": {path: _path(path) for path in written if path.startswith(f"{root}/")},
+        "directories": {item["path"]: status_of(item["path"]) for item in expected["directories"]},
+        "files": {path: status_of(path) for path in secret_files(root)},
+        "configuration": {path: status_of(path) for path in written if path.startswith(f"{root}/")},
         "kernel": {name: system.read_kernel_value(proc_path(name)) for name in expected["sysctls"]},
         "sysctls_file": system.read_text(SYSCTLS_FILE),
-        "sysctls_later": _later_sysctls(_SYSCTL_DIRECTORIES),
+        "sysctls_later": _later(SYSCTLS_FILE, _SYSCTL_DIRECTORIES),
+        "forwarding": {name: system.read_kernel_value(proc_path(name)) for name in FORWARDING},
+        "boot_target": os.path.basename(os.path.realpath("/etc/systemd/system/default.target")),
+        "lost_disks": lost_disks(system.read_text("/etc/fstab") or ""),
+        "journal_later": _later(JOURNAL_FILE, _JOURNAL_DIRECTORIES),
         "clock": _clock(),
         "open": open_paths(root),
-        "failed_units": _lines(["systemctl", "--failed", "--plain", "--no-legend", "--full"]),
+        "failed_units": system.lines(["systemctl", "--failed", "--plain", "--no-legend", "--full"]),
         "journal": _unit("systemd-journald.service").get("ActiveState", ""),
         "listeners": sorted(probe.probe_host(stack, "17", 1001)["listeners"]),
     }
 
 
-def _later_sysctls(directories: Iterable[str]) -> dict[str, str]:
-    """The files that the next boot reads after the stack's own, by their paths, in their order."""
+def _later(own: str, directories: Iterable[str]) -> dict[str, str]:
+    """The files that are read after the stack's own, by their paths, in their order. Of one name the first is read."""
     found: dict[str, str] = {}
     for directory in directories:
         for path in glob.glob(f"{directory}/*.conf"):
             found.setdefault(os.path.basename(path), path)
-    later = [found[name] for name in sorted(found) if name > os.path.basename(SYSCTLS_FILE)]
+    later = [found[name] for name in sorted(found) if name > os.path.basename(own)]
     return {path: system.read_text(path) or "" for path in later}
+
+
+def lost_disks(table: str) -> list[str]:
+    """Of /etc/fstab, what the next start waits for in vain, and then goes no further."""
+    found = []
+    for words in (line.split() for line in table.splitlines()):
+        if len(words) >= _FIELDS and not words[0].startswith("#") and not {"noauto", "nofail"} & {*words[3].split(",")}:
+            kind, equals, name = words[0].partition("=")
+            path = f"/dev/disk/by-{kind.lower()}/{name.strip(chr(34))}" if equals else kind
+            if path.startswith("/dev/") and not os.path.exists(path):
+                found.append(words[0])
+    return found
 
 
 def secret_files(root: str) -> list[str]:
@@ -124,6 +138,12 @@ def open_paths(root: str) -> list[str]:
                 status = os.lstat(path)
                 if not stat.S_ISLNK(status.st_mode) and status.st_mode & _OTHERS_WRITE:
                     found.append(f"{path} can be written by everybody ({stat.S_IMODE(status.st_mode):04o})")
+    # Sockets aside, which ask who comes.
+    for path in (one for pattern in ("data/*", "data/*/*", "data/*/*/*") for one in glob.glob(f"{root}/{pattern}")):
+        with contextlib.suppress(FileNotFoundError):
+            status = os.lstat(path)
+            if (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)) and status.st_mode & _OTHERS_WRITE:
+                found.append(f"{path} can be written by everybody ({stat.S_IMODE(status.st_mode):04o})")
     for name in ("backup/dumps", "backup/repository", "backup/files", "data/postgres/*/data"):
         for path in glob.glob(f"{root}/{name}"):
             mode = stat.S_IMODE(os.stat(path).st_mode)
@@ -132,102 +152,18 @@ def open_paths(root: str) -> list[str]:
     return sorted(found)
 
 
-def gather_logins(stack: str) -> dict[str, Any]:
-    """Who could log in as whom, who may write what decides on it, and what is loaded into every program."""
-    accounts = [line.split(":") for line in (system.read_text("/etc/passwd") or "").splitlines()]
-    shadow = [line.split(":") for line in (system.read_text("/etc/shadow") or "").splitlines()]
-    passwords = [words[0] for words in shadow if len(words) > 1 and words[1].startswith("$")]
-    own = os.environ.get("SUDO_USER", "") or "root"
-    return {
-        "roots": [words[0] for words in accounts if len(words) > 2 and words[2] == "0"],  # noqa: PLR2004
-        "open": [words[0] for words in shadow if len(words) > 1 and not words[1]],
-        "passwords": passwords,
-        "ssh": {name: _ssh(name) for name in sorted({"root", own, *passwords, *_with_shell(accounts)})},
-        "as": own,
-        "keys": [key for words in accounts if len(words) > _HOME for key in _keys(words[0], words[_HOME])],
-        "members": [{"who": who, "group": group} for group in _POWERFUL for who in _members(group)],
-        "decisive": {path: _path(path) for path in decisive_files(stack)},
-        "preload": (system.read_text("/etc/ld.so.preload") or "").split(),
-        "sudo": _without_password(),
-        "engine": _lines(["systemctl", "show", "--property", "ExecStart", "--value", "docker"]),
-    }
-
-
-def _with_shell(accounts: Iterable[Sequence[str]]) -> list[str]:
-    """Whom it helps to sign in."""
-    return [words[0] for words in accounts if len(words) > _SHELL and not words[_SHELL].endswith(_NO_SHELLS)]
-
-
-def _ssh(account: str) -> dict[str, str]:
-    """The options of sshd for who signs in as ``account``, and as ``error`` why it cannot read its files."""
-    sshd = system.find_program("sshd")
-    if sshd is None:
-        return dict.fromkeys(_SSH_OPTIONS, "")
-    said = system.run([sshd, "-T", "-C", f"user={account},{_SSH_FROM}"], stdin="", check=False)
-    options = dict(line.partition(" ")[::2] for line in said.out.splitlines())
-    refused = said.code != 0 and not any(reason in said.err for reason in _SSH_STOPPED)
-    options["error"] = (said.err.strip() or "it does not say why").splitlines()[0] if refused else ""
-    return {name: options.get(name, "") for name in _SSH_OPTIONS}
-
-
-def _keys(account: str, home: str) -> list[dict[str, str]]:
-    """The keys that open an account, by their fingerprints."""
-    text = "\n".join(system.read_text(f"{home}/.ssh/{name}") or "" for name in ("authorized_keys", "authorized_keys2"))
-    found = []
-    for line in text.splitlines():
-        key = _KEY.search(line)
-        # That of a cloud's image only says who is to be taken instead.
-        if key and not line.startswith("#") and "Please login as the user" not in line:
-            # What is no key opens nothing.
-            with contextlib.suppress(ValueError):
-                digest = hashlib.sha256(base64.b64decode(key[1] + "==")).digest()
-                fingerprint = "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
-                found.append({"account": account, "key": fingerprint, "comment": key[2].strip()})
-    return found
-
-
-def _members(group: str | int) -> list[str]:
-    """Who belongs to a group, by its list or as the group of the account."""
-    try:
-        entry = grp.getgrnam(group) if isinstance(group, str) else grp.getgrgid(group)
-    except KeyError:
-        return []
-    primary = [one.pw_name for one in pwd.getpwall() if one.pw_gid == entry.gr_gid]
-    return sorted({*entry.gr_mem, *primary})
-
-
-def decisive_files(stack: str) -> list[str]:
-    """What makes an administrator of whoever may write it: the accounts, and what root runs of the stack."""
-    lib = "/usr/local/lib"
-    patterns = (f"/usr/local/sbin/{stack}-*", f"{lib}/{stack}-*", f"{lib}/{stack}-*/**/*", f"{lib}/firstbell/*")
-    own = [path for pattern in patterns for path in glob.glob(pattern, recursive=True)]
-    return sorted(path for path in {*ACCOUNTS, *own} if os.path.exists(path))
-
-
-def _without_password() -> list[dict[str, str]]:
-    """Whom sudo asks for no password, but the user that this runs for: a playbook cannot type one."""
-    found = []
-    for path in filter(os.path.isfile, ("/etc/sudoers", *sorted(glob.glob("/etc/sudoers.d/*")))):
-        lines = (system.read_text(path) or "").replace("\\\n", " ").splitlines()
-        rules = [line.split() for line in lines if "NOPASSWD:" in line or "!authenticate" in line]
-        # Of what begins with a #, a number is a user, and all else a comment.
-        whom = {words[0] for words in rules if words[0][0] != "#" or words[0][1:].isdigit()}
-        whom -= {os.environ.get("SUDO_USER", "")}
-        found += [{"who": who, "path": path} for who in sorted(whom)]
-    return found
-
-
 def gather_jobs(written: Iterable[str]) -> dict[str, list[str]]:
     """Jobs and units that neither a package nor the playbook has written, and those of packages that were edited."""
     paths = [path for pattern in _CRON for path in glob.glob(pattern)]
-    paths += [path for path in glob.glob(_UNITS) if os.path.isfile(path) and not os.path.islink(path)]
+    units = [path for pattern in _UNITS for path in glob.glob(pattern)]
+    paths += [path for path in units if os.path.isfile(path) and not os.path.islink(path)]
     paths = sorted(path for path in paths if not os.path.basename(path).startswith("."))
     paths = [path for path in paths if path not in set(written)]
     if not paths:
         return {"strange": [], "edited": []}
     said = system.run(["dpkg-query", "--search", *paths], stdin="", check=False)
     packaged = {line.partition(": ")[2] for line in said.out.splitlines()}
-    known = [line.split() for line in _lines(["dpkg-query", "--show", "--showformat", "${Conffiles}\n"])]
+    known = [line.split() for line in system.lines(["dpkg-query", "--show", "--showformat", "${Conffiles}\n"])]
     digests = {words[0]: words[1] for words in known if len(words) > 1}
     return {
         "strange": [path for path in paths if path not in packaged],
@@ -239,14 +175,6 @@ def _md5(path: str) -> str:
     """The digest by which dpkg knows a file of a package."""
     with open(path, "rb") as file:
         return hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
-
-
-def _path(path: str) -> dict[str, Any] | None:
-    try:
-        found = os.stat(path)
-    except FileNotFoundError:
-        return None
-    return {"mode": stat.S_IMODE(found.st_mode), "uid": found.st_uid, "gid": found.st_gid}
 
 
 def _disk(path: str) -> dict[str, int]:
@@ -272,7 +200,7 @@ def _memory() -> dict[str, int]:
 
 
 def _clock() -> dict[str, Any]:
-    shown = dict(line.partition("=")[::2] for line in _lines(["timedatectl", "show"]))
+    shown = dict(line.partition("=")[::2] for line in system.lines(["timedatectl", "show"]))
     container = system.run(["systemd-detect-virt", "--container"], stdin="", check=False)
     return {
         "synchronised": shown.get("NTPSynchronized") == "yes",
@@ -280,10 +208,6 @@ def _clock() -> dict[str, Any]:
         "timezone": shown.get("Timezone", ""),
         "container": container.out.strip() if container.code == 0 else "",
     }
-
-
-def _lines(argv: list[str]) -> list[str]:
-    return system.run(argv, stdin="", check=False).out.splitlines()
 
 
 def gather_units(names: Iterable[str]) -> dict[str, Any]:
@@ -311,9 +235,9 @@ def gather_logs(expected: Mapping[str, Any]) -> dict[str, Any]:
     if not expected["enabled"]:
         return {}
     name = expected["unit"]
-    lines = _lines(["systemctl", "show", "--property", "ActiveState,ActiveEnterTimestamp,MainPID", name])
+    lines = system.lines(["systemctl", "show", "--property", "ActiveState,ActiveEnterTimestamp,MainPID", name])
     unit = dict(line.split("=", 1) for line in lines if "=" in line)
-    peers = _lines(["ss", "--no-header", "--tcp", "--processes", "--numeric", "state", "established"])
+    peers = system.lines(["ss", "--no-header", "--tcp", "--processes", "--numeric", "state", "established"])
     return {
         "active": unit.get("ActiveState", ""),
         "connected": any(f"pid={unit.get('MainPID')}," in line for line in peers),
@@ -329,8 +253,15 @@ def gather_firewall(expected: Mapping[str, Any]) -> dict[str, Any]:
         "live": nftables.listing("firstbell") if nftables.installed() else "",
         "written": render_file(policy),
         "file": system.read_text(FIREWALL_FILE),
+        "ruleset": nftables.ruleset() if nftables.installed() else "",
+        "hindered": [line for line in _queues() if " netem " in f"{line} "],
         "unit": _unit("firstbell-firewall.service"),
     }
+
+
+def _queues() -> list[str]:
+    """How packets wait to be sent, by interface."""
+    return system.lines(["tc", "qdisc", "show"]) if system.find_program("tc") else []
 
 
 def gather_files(paths: Iterable[str]) -> dict[str, str | None]:
@@ -345,42 +276,26 @@ def gather_left_over(stack: str, written: Iterable[str]) -> list[str]:
 
 
 def gather_access() -> dict[str, Any]:
-    """Who may speak to the engine: whoever may is the host's administrator."""
-    path = "/var/run/docker.sock"
+    """Who may speak to the engine, and so is the host's administrator; and with what it is started."""
+    shown = dict(
+        line.partition("=")[::2]
+        for line in system.lines(["systemctl", "show", "--property=ExecStart,MainPID", "docker"])
+    )
+    start = _COMMAND.search(shown.get("ExecStart", ""))
+    options = _DOCKER_OPTS.findall(system.read_text("/etc/default/docker") or "")
+    running = (system.read_text(f"/proc/{shown.get('MainPID')}/cmdline") or "").split("\0")
+    planned = [*(start[1].split() if start else []), *" ".join(options).replace('"', " ").replace("'", " ").split()]
+    return {
+        "sockets": [_socket(path) for path in _SOCKETS if os.path.exists(path)],
+        "arguments": sorted({one for one in (*running[1:], *planned[1:]) if one}),
+    }
+
+
+def _socket(path: str) -> dict[str, Any]:
     found = os.stat(path)
     try:
         group = grp.getgrgid(found.st_gid).gr_name
     except KeyError:
         group = str(found.st_gid)
-    members = _members(found.st_gid) if found.st_gid else []
+    members = members_of(found.st_gid) if found.st_gid else []
     return {"path": path, "mode": stat.S_IMODE(found.st_mode), "uid": found.st_uid, "group": group, "members": members}
-
-
-def gather_updates() -> dict[str, Any]:
-    """What apt would update, from the lists that it has."""
-    simulated = system.run(["apt-get", "--simulate", "--quiet", "dist-upgrade"], stdin="", check=False, timeout=60)
-    pending = [line.split()[1:] for line in simulated.out.splitlines() if line.startswith("Inst ")]
-    stamps = ("/var/lib/apt/periodic/update-success-stamp", "/var/lib/apt/lists")
-    return {
-        "pending": [words[0] for words in pending],
-        "security": [words[0] for words in pending if "security" in " ".join(words).lower()],
-        "listed": max(system.modified_at(path) for path in stamps),
-        "timers": gather_units(["apt-daily.timer", "apt-daily-upgrade.timer"]),
-        "installed": system.find_program("unattended-upgrade") is not None,
-        "options": _lines(["apt-config", "dump", "APT::Periodic"]),
-        "held": _lines(["apt-mark", "showhold"]),
-        "passed_over": _apt_list("Unattended-Upgrade::Package-Blacklist"),
-        "origins": [
-            value
-            for name in ("Origins-Pattern", "Allowed-Origins")
-            for value in _apt_list(f"Unattended-Upgrade::{name}")
-        ],
-        "suites": sorted(set(_lines(["apt-get", "indextargets", "--format", "$(SUITE) $(SITE) $(RELEASE)"]))),
-        "reboot": os.path.exists("/run/reboot-required"),
-    }
-
-
-def _apt_list(name: str) -> list[str]:
-    """The values of a list in apt's configuration, as they are in force."""
-    lines = _lines(["apt-config", "dump", name])
-    return [line.partition('"')[2].rpartition('"')[0] for line in lines if line.startswith(f"{name}::")]

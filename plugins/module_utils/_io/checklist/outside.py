@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import documents
+from . import documents, vault
 from .certificates import fingerprint
 
 _TIMEOUT = 10.0
@@ -76,6 +76,7 @@ def gather(
         "site": lambda: answers(site, edge, expected.get("monitoring", {}).get("paths", [])),
         "names": lambda: resolve(site.domain),
         "documents": documents.gather,
+        "vault": lambda: vault.gather(facts["inventory"], facts["password_file"], facts["secrets"]),
         # Last: from then on this client is one that asks too much.
         "limit": lambda: burst(site, edge),
     }

@@ -150,17 +150,31 @@ def _container(identity: str) -> dict[str, Any] | None:
 
 def kills(pid: int) -> int | None:
     """Processes that the kernel killed for memory in the container; None where it does not say."""
+    for entry in (_of_group(pid, "memory.events", "memory.oom_control") or "").splitlines():
+        name, _space, value = entry.partition(" ")
+        if name == "oom_kill":
+            return int(value)
+    return None
+
+
+def memory_limit(pid: int) -> int | None:
+    """The limit in bytes that the kernel enforces on the container, 0 for none; None where it does not say."""
+    value = (_of_group(pid, "memory.max", "memory.limit_in_bytes") or "").strip()
+    return int(value) if value.isdigit() else 0 if value == "max" else None
+
+
+def _of_group(pid: int, unified: str, legacy: str) -> str | None:
+    """A file of the control group of a process that counts its memory, by its name in version 2 and 1."""
     for line in (system.read_text(f"/proc/{pid}/cgroup") or "").splitlines():
         _number, controllers, group = line.split(":", 2)
         if controllers == "":
-            path = f"/sys/fs/cgroup{group}/memory.events"
+            path = f"/sys/fs/cgroup{group}/{unified}"
         elif "memory" in controllers.split(","):
-            path = f"/sys/fs/cgroup/memory{group}/memory.oom_control"
+            path = f"/sys/fs/cgroup/memory{group}/{legacy}"
         else:
             continue
         with contextlib.suppress(OSError):  # it has ended meanwhile
-            for entry in (system.read_text(os.path.normpath(path)) or "").splitlines():
-                name, _space, value = entry.partition(" ")
-                if name == "oom_kill":
-                    return int(value)
+            text = system.read_text(os.path.normpath(path))
+            if text is not None:
+                return text
     return None

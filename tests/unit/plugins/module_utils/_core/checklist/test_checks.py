@@ -193,7 +193,7 @@ def test_a_halted_pool_is_set_going_by_its_console() -> None:
 def test_no_warning_hides_another() -> None:
     def several(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
         seen["logins"]["passwords"] = ["admin"]
-        seen["logins"]["sudo"] = [{"who": "evil", "path": "/etc/sudoers.d/evil"}]
+        seen["logins"]["sudo"] = [{"who": "evil", "path": "/etc/sudoers.d/evil", "free": True}]
         seen["logins"]["members"] = [{"who": "evil", "group": "sudo"}]
 
     found = outcome("logins", several)
@@ -225,7 +225,7 @@ def test_a_host_whose_time_is_left_to_it_needs_no_service_for_that() -> None:
 def test_a_job_that_is_known_is_not_warned_of() -> None:
     def known(seen: dict[str, Any], expected: dict[str, Any]) -> None:
         seen["jobs"] = {"strange": ["/etc/cron.d/ours-1"], "edited": ["/etc/cron.d/ours-2"]}
-        seen["logins"]["sudo"] = [{"who": "%operators", "path": "/etc/sudoers.d/ours"}]
+        seen["logins"]["sudo"] = [{"who": "%operators", "path": "/etc/sudoers.d/ours", "free": True}]
         expected["known_jobs"] = ["/etc/cron.d/ours-*", "/etc/sudoers.d/ours"]
 
     assert outcome("scheduled-jobs", known).verdict == PASS

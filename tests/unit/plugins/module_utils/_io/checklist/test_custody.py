@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._backup.files_sample import probe
-from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import custody
+from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import custody, walk
 from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist.custody import (
     damaged_dumps,
     gather_secret_files,
@@ -73,3 +73,17 @@ def test_a_large_dump_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     _dump(tmp_path / "one", "written", 10)
     monkeypatch.setattr(custody, "_SMALL_DUMP", 3)
     assert damaged_dumps(str(tmp_path), {"one": {"size": 7, "modified": 10 * 10**9, "sha256": "another"}}) == []
+
+
+def test_files_for_everybody_are_small_and_in_folders_for_everybody(tmp_path: Path) -> None:
+    for name in ("open/note", "open/private", "open/large", "closed/note", "data/note"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x" * (custody._SMALL_FILE + 1 if name.endswith("large") else 1))
+        path.chmod(0o600 if name.endswith("private") else 0o644)
+    (tmp_path / "open").chmod(0o755)
+    (tmp_path / "closed").chmod(0o700)
+    tmp_path.chmod(0o755)
+    assert list(custody.readable(walk.below([str(tmp_path)], f"{tmp_path}/data", for_all=True))) == [
+        f"{tmp_path}/open/note"
+    ]

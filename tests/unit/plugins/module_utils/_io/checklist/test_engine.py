@@ -35,3 +35,19 @@ def test_hosts_of_a_swarm_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyP
         ("a", "bell2", "worker", "down"),
         ("b", "bell2", "worker", "ready"),
     ]
+
+
+def test_ports_that_others_may_reach_are_told_from_those_of_the_host_alone() -> None:
+    ports = {
+        "80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}, {"HostIp": "::", "HostPort": "8080"}],
+        "81/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8081"}],
+        "82/tcp": None,
+    }
+    assert engine._ports(ports) == {"published": [8080, 8081], "exposed": [8080]}
+
+
+def test_what_docker_update_has_set_is_told() -> None:
+    service = {"CpuShares": 0, "CpuPeriod": 0, "CpusetCpus": "", "BlkioWeight": None, "RestartPolicy": {"Name": ""}}
+    assert engine._by_hand(service) == []
+    changed = {**service, "CpuShares": 2, "CpusetCpus": "0", "RestartPolicy": {"Name": "always"}}
+    assert engine._by_hand(changed) == ["CpuShares 2", "CpusetCpus 0", "RestartPolicy always"]

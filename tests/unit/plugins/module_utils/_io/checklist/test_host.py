@@ -27,8 +27,10 @@ def test_jobs_are_a_packages_or_the_playbooks_or_are_told(tmp_path: Path, monkey
     for name in names:
         (tmp_path / name).write_text(name)
     (tmp_path / "masked.service").symlink_to("/dev/null")
+    (tmp_path / "ssh.service.d").mkdir()
+    (tmp_path / "ssh.service.d/x.conf").write_text("")
     monkeypatch.setattr(host, "_CRON", (f"{tmp_path}/[ce]*",))
-    monkeypatch.setattr(host, "_UNITS", f"{tmp_path}/*.*")
+    monkeypatch.setattr(host, "_UNITS", (f"{tmp_path}/*.*", f"{tmp_path}/*.d/*.conf"))
     right = hashlib.md5(b"crontab", usedforsecurity=False).hexdigest()
     say(
         monkeypatch,
@@ -38,7 +40,7 @@ def test_jobs_are_a_packages_or_the_playbooks_or_are_told(tmp_path: Path, monkey
         },
     )
     assert host.gather_jobs([f"{tmp_path}/school-backup-full.timer"]) == {
-        "strange": [f"{tmp_path}/evil", f"{tmp_path}/school-evil.timer"],
+        "strange": [f"{tmp_path}/evil", f"{tmp_path}/school-evil.timer", f"{tmp_path}/ssh.service.d/x.conf"],
         "edited": [f"{tmp_path}/edited"],
     }
 
@@ -59,85 +61,29 @@ def test_units_are_asked_for_in_one_go_and_with_them_what_they_start(monkeypatch
     assert len(asked) == 2
 
 
-@pytest.mark.parametrize(
-    ("code", "err", "said"),
-    [
-        (0, "", ""),
-        (
-            255,
-            "/etc/ssh/sshd_config: line 3: Bad configuration option: x\nterminating",
-            "/etc/ssh/sshd_config: line 3: Bad",
-        ),
-        (255, "Missing privilege separation directory: /run/sshd\n", ""),
-        (1, "sshd: no hostkeys available -- exiting.\n", ""),
-        (255, "", "it does not say why"),
-    ],
-)
-def test_sshd_says_what_is_in_force_or_why_it_cannot(
-    code: int, err: str, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(host.system, "find_program", lambda name: f"/usr/sbin/{name}")
-    say(monkeypatch, {"-T": "port 22\npermitrootlogin yes\n"}, code, err)
-    found = host._ssh("root")
-    assert found["permitrootlogin"] == "yes"
-    assert found["error"].startswith(said)
-    assert bool(found["error"]) == bool(said)
-
-
-def test_sshd_is_asked_for_an_account_so_that_blocks_of_match_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host.system, "find_program", lambda name: f"/usr/sbin/{name}")
-    asked = say(monkeypatch, {"-T": "passwordauthentication yes\n"})
-    assert host._ssh("teacher")["passwordauthentication"] == "yes"
-    assert asked[0][1:3] == ["-T", "-C"]
-    assert asked[0][3].startswith("user=teacher,host=localhost,addr=203.0.113.1")
-
-
-def test_who_has_no_shell_is_not_asked_for() -> None:
-    lines = ("root:x:0:0:root:/root:/bin/bash", "www-data:x:33:33::/var/www:/usr/sbin/nologin", "torn:x")
-    assert host._with_shell([line.split(":") for line in lines]) == ["root"]
-
-
-def test_keys_are_told_by_their_fingerprints(tmp_path: Path) -> None:
-    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHKlTrEUEM4VRi8wJE0dYNjL0P6xpyd1Lz3m3ghMHDYl"
-    (tmp_path / ".ssh").mkdir()
-    lines = [
-        f"{key} teacher at home",
-        f"no-pty,command=\"echo 'Please login as the user';exit 142\" {key}",
-        f"#{key}",
-        "",
-        "ssh-rsa AAAAB none",
-    ]
-    (tmp_path / ".ssh/authorized_keys").write_text("\n".join(lines))
-    fingerprint = "SHA256:UvlcKv5g+BrSoWQtM//3zmT4QVnkQa6uAOuCvrm9fOM"
-    assert host._keys("root", str(tmp_path)) == [{"account": "root", "key": fingerprint, "comment": "teacher at home"}]
-    assert host._keys("nobody", "/nonexistent") == []
-
-
-def test_members_of_a_group_are_also_those_whose_own_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(host.grp, "getgrnam", lambda _name: SimpleNamespace(gr_gid=27, gr_mem=["teacher"]))
-    users = [SimpleNamespace(pw_name="evil", pw_gid=27), SimpleNamespace(pw_name="else", pw_gid=28)]
-    monkeypatch.setattr(host.pwd, "getpwall", lambda: users)
-    assert host._members("sudo") == ["evil", "teacher"]
-
-
-def test_a_group_that_is_not_there_has_no_members() -> None:
-    assert host._members("no-such-group") == []
-
-
 def test_of_kernel_settings_what_is_read_after_the_stacks_counts(tmp_path: Path) -> None:
     etc, lib = tmp_path / "etc", tmp_path / "lib"
     for path in (etc / "10-a.conf", etc / "99-x.conf", lib / "99-x.conf", lib / "99-y.conf", lib / "zz.txt"):
         path.parent.mkdir(exist_ok=True)
         path.write_text(path.parent.name)
     (etc / "99-masked.conf").symlink_to("/dev/null")
-    assert host._later_sysctls([str(etc), str(lib), "/nonexistent"]) == {
+    assert host._later("/etc/sysctl.d/99-firstbell.conf", [str(etc), str(lib), "/nonexistent"]) == {
         f"{etc}/99-masked.conf": "",
         f"{etc}/99-x.conf": "etc",
         f"{lib}/99-y.conf": "lib",
     }
 
 
-def test_lists_of_apt_are_read_as_they_are_in_force(monkeypatch: pytest.MonkeyPatch) -> None:
-    text = 'Unattended-Upgrade::Origins-Pattern "";\nUnattended-Upgrade::Origins-Pattern:: "origin=Debian,l=\\"x\\"";\n'
-    say(monkeypatch, {"dump": text})
-    assert host._apt_list("Unattended-Upgrade::Origins-Pattern") == ['origin=Debian,l=\\"x\\"']
+def test_disks_that_the_next_start_waits_for_are_told(tmp_path: Path) -> None:
+    lines = [
+        "# /dev/old /x ext4 defaults 0 2",
+        "/dev/null / ext4 defaults 0 1",
+        "/dev/nope /mnt/a ext4 defaults 0 2",
+        "UUID=nope /mnt/b ext4 defaults 0 2",
+        "/dev/nope /mnt/c ext4 defaults,nofail 0 2",
+        "/dev/cdrom0 /media udf,iso9660 user,noauto 0 0",
+        "tmpfs /tmp tmpfs defaults 0 0",
+        "nfs.test:/x /mnt/d nfs defaults 0 0",
+        "torn",
+    ]
+    assert host.lost_disks("\n".join(lines)) == ["/dev/nope", "UUID=nope"]

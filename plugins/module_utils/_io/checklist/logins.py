@@ -1,0 +1,187 @@
+# Copyright (c) firstbell contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who could act as the host's administrator, and by what, as the checks judge it."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import glob
+import grp
+import hashlib
+import os
+import pwd
+import re
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from ..._core.checklist.administrators import ACCOUNTS, RAISED
+from .. import system
+from .walk import below
+
+_SSH_OPTIONS = (
+    "authorizedkeyscommand",
+    "authorizedkeysfile",
+    "passwordauthentication",
+    "permitemptypasswords",
+    "permitrootlogin",
+    "trustedusercakeys",
+    "error",
+)
+#: From somewhere on the internet (RFC 5737): without a connection, blocks of Match would be passed over.
+_SSH_FROM = "host=localhost,addr=203.0.113.1,laddr=127.0.0.1,lport=22"
+_NO_SHELLS = ("/nologin", "/false", "/sync")
+#: Why it stops though its files are right: it does not run and has no folder or keys, or wants to know who asks.
+_SSH_STOPPED = ("privilege separation directory", "no hostkeys available", "connection test specification")
+_KEY = re.compile(r"(?:^|\s)(?:ssh|ecdsa|sk)-\S+ (AAAA[A-Za-z0-9+/]+)=*(.*)$")
+#: Whoever belongs to one of these reads or writes everything. The engine's group has a check of its own.
+_POWERFUL = ("adm", "disk", "lxd", "sudo")
+_HOME, _SHELL = 5, 6
+#: As whom the containers run.
+_OWNER = "1001"
+#: What root does by them, so that whoever may write one is root.
+_DECISIVE = (
+    *("/", "/etc", "/etc/cron.*", "/etc/pam.d", "/etc/ssh", "/etc/sudoers.d", "/etc/systemd", "/etc/systemd/system"),
+    *("/opt", "/root", "/usr", "/usr/bin", "/usr/lib", "/usr/sbin", "/var", "/var/lib", "/var/lib/docker"),
+    *(*ACCOUNTS, "/etc/docker", "/etc/docker/daemon.json", "/etc/crontab", "/etc/cron.d/*", "/etc/sudoers.d/*"),
+    *(
+        "/etc/nftables.d/firstbell.nft",
+        "/etc/ssh/sshd_config",
+        "/etc/ssh/sshd_config.d/*",
+        "/root/.ssh/authorized_keys",
+    ),
+    *("/etc/sysctl.d/99-firstbell.conf", "/etc/systemd/system/*.*", "/usr/local/lib/firstbell/*"),
+)
+#: Whoever asks is let in, and nothing further is asked.
+_PERMITS = re.compile(r"^\s*auth\s+(?:sufficient|\[[^]]*success=(?:done|end)[^]]*\])\s+pam_permit", re.MULTILINE)
+_PROGRAMS = ("/usr/bin", "/usr/sbin")
+#: Where no package puts a program that runs as root for everybody.
+_PLACES = ("/usr/local", "/opt", "/srv", "/home", "/root", "/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - to look
+_CAPABILITY = "security.capability"
+
+
+def gather(stack: str, written: Iterable[str]) -> dict[str, Any]:
+    """Who could log in as whom, who may write what decides on it, and what is loaded into every program."""
+    accounts = [line.split(":") for line in (system.read_text("/etc/passwd") or "").splitlines()]
+    shadow = [line.split(":") for line in (system.read_text("/etc/shadow") or "").splitlines()]
+    passwords = [words[0] for words in shadow if len(words) > 1 and words[1].startswith("$")]
+    own = os.environ.get("SUDO_USER", "") or "root"
+    return {
+        "roots": [words[0] for words in accounts if len(words) > 2 and words[2] == "0"],  # noqa: PLR2004
+        "open": [words[0] for words in shadow if len(words) > 1 and not words[1]],
+        "passwords": passwords,
+        "ssh": {name: _ssh(name) for name in sorted({"root", own, *passwords, *_with_shell(accounts)})},
+        "as": own,
+        "keys": [key for words in accounts if len(words) > _HOME for key in _keys(words[0], words[_HOME])],
+        "members": [{"who": who, "group": group} for group in _POWERFUL for who in members_of(group)],
+        "decisive": {path: status_of(path) for path in decisive_files(stack, written)},
+        "preload": (system.read_text("/etc/ld.so.preload") or "").split(),
+        "sudo": sudo_rules(),
+        "containers": [
+            {"name": words[0], "shell": words[-1]} for words in accounts if len(words) > _SHELL and words[2] == _OWNER
+        ],
+        "permitting": [path for path in glob.glob("/etc/pam.d/*") if _PERMITS.search(system.read_text(path) or "")],
+        "raised": [path for path in raised(_programs()) if not RAISED.fullmatch(os.path.basename(path))],
+        "raised_elsewhere": list(raised(below(_PLACES, f"/opt/{stack}/data"))),
+    }
+
+
+def status_of(path: str) -> dict[str, int] | None:
+    """Mode and owner; None where there is nothing."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return {"mode": stat.S_IMODE(found.st_mode), "uid": found.st_uid, "gid": found.st_gid}
+
+
+def _programs() -> Iterator[str]:
+    for folder in _PROGRAMS:
+        yield from (entry.path for entry in os.scandir(folder))
+
+
+def raised(paths: Iterable[str]) -> Iterator[str]:
+    """Of files, those that run as root, or with some of its powers, whoever starts them."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            found = os.lstat(path)
+            started = stat.S_ISREG(found.st_mode) and found.st_mode & stat.S_IXOTH
+            by_mode = found.st_mode & stat.S_ISUID and found.st_uid == 0
+            if started and (by_mode or _CAPABILITY in os.listxattr(path)):
+                yield path
+
+
+def _with_shell(accounts: Iterable[Sequence[str]]) -> list[str]:
+    """Whom it helps to sign in."""
+    return [words[0] for words in accounts if len(words) > _SHELL and not words[_SHELL].endswith(_NO_SHELLS)]
+
+
+def _ssh(account: str) -> dict[str, str]:
+    """The options of sshd for who signs in as ``account``, and as ``error`` why it cannot read its files."""
+    sshd = system.find_program("sshd")
+    if sshd is None:
+        return dict.fromkeys(_SSH_OPTIONS, "")
+    said = system.run([sshd, "-T", "-C", f"user={account},{_SSH_FROM}"], stdin="", check=False)
+    options = dict(line.partition(" ")[::2] for line in said.out.splitlines())
+    refused = said.code != 0 and not any(reason in said.err for reason in _SSH_STOPPED)
+    options["error"] = (said.err.strip() or "it does not say why").splitlines()[0] if refused else ""
+    return {name: options.get(name, "") for name in _SSH_OPTIONS}
+
+
+def _keys(account: str, home: str) -> list[dict[str, str]]:
+    """The keys that open an account, by their fingerprints."""
+    text = "\n".join(system.read_text(f"{home}/.ssh/{name}") or "" for name in ("authorized_keys", "authorized_keys2"))
+    found = []
+    for line in text.splitlines():
+        key = _KEY.search(line)
+        # That of a cloud's image only says who is to be taken instead.
+        if key and not line.startswith("#") and "Please login as the user" not in line:
+            # What is no key opens nothing.
+            with contextlib.suppress(ValueError):
+                digest = hashlib.sha256(base64.b64decode(key[1] + "==")).digest()
+                fingerprint = "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+                found.append({"account": account, "key": fingerprint, "comment": key[2].strip()})
+    return found
+
+
+def members_of(group: str | int) -> list[str]:
+    """Who belongs to a group, by its list or as the group of the account."""
+    try:
+        entry = grp.getgrnam(group) if isinstance(group, str) else grp.getgrgid(group)
+    except KeyError:
+        return []
+    primary = [one.pw_name for one in pwd.getpwall() if one.pw_gid == entry.gr_gid]
+    return sorted({*entry.gr_mem, *primary})
+
+
+def decisive_files(stack: str, written: Iterable[str] = ()) -> list[str]:
+    """What makes an administrator of whoever may write it: the accounts, and what root runs or reads."""
+    lib = "/usr/local/lib"
+    patterns = (*_DECISIVE, f"/usr/local/sbin/{stack}-*", f"{lib}/{stack}-*", f"{lib}/{stack}-*/**/*")
+    found = {path for pattern in patterns for path in glob.glob(pattern, recursive=True)}
+    found |= {path for path in written if not path.startswith(f"/opt/{stack}/")}
+    # What is masked leads to a device that everybody may write.
+    return sorted(path for path in found if os.path.exists(path) and not os.path.islink(path))
+
+
+def sudo_rules() -> list[dict[str, Any]]:
+    """Whom sudo lets be root, but root, its own group, and the user that this runs for."""
+    found = []
+    own = ("root", "%admin", "%sudo", os.environ.get("SUDO_USER", ""))
+    # Of what has a dot in its name, or ends so, sudo reads nothing.
+    further = [path for path in glob.glob("/etc/sudoers.d/*") if not os.path.basename(path).endswith("~")]
+    further = [path for path in further if "." not in os.path.basename(path)]
+    for path in filter(os.path.isfile, ("/etc/sudoers", *sorted(further))):
+        rules = {}
+        for line in (system.read_text(path) or "").replace("\\\n", " ").splitlines():
+            words = line.split() or ["#"]
+            free = "NOPASSWD:" in line or "!authenticate" in line
+            # Of what begins with a #, a number is a user, and all else a comment.
+            comment = words[0][0] in "#@" and not words[0][1:].isdigit()
+            setting = words[0].startswith("Defaults") or words[0].endswith("_Alias")
+            if not comment and words[0] != own[-1] and (free or not (setting or words[0] in own)):
+                rules[words[0]] = rules.get(words[0], False) or free
+        found += [{"who": who, "path": path, "free": free} for who, free in sorted(rules.items())]
+    return found

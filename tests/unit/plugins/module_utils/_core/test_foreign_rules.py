@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules that are nobody's whom we know, in a listing as a host gives it."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.firstbell.stack.plugins.module_utils._core.foreign_rules import Rule, foreign, missing, parse
+
+from unit.healthy_stack import RULESET
+
+OWN, PORTS = "inet firstbell", {80, 443}
+
+
+def with_rule(chain: str, rule: str) -> str:
+    """The listing with a rule more, at the end of a chain of the table nat or filter."""
+    table, name = chain.split()
+    before, opening, after = RULESET.partition(f"table ip {table} {{")
+    start, head, rest = after.partition(f"chain {name} {{")
+    assert head, chain
+    lines, end, further = rest.partition("\t}\n")
+    return f"{before}{opening}{start}{head}{lines}\t\t{rule} # handle 99\n{end}{further}"
+
+
+def test_tables_and_rules_are_told_apart() -> None:
+    tables, rules = parse(RULESET)
+    assert tables == ["inet firstbell", "ip filter", "ip nat"]
+    assert Rule("ip filter", "DOCKER-USER", "counter return", "2") in rules
+    assert Rule("inet firstbell", "input", "ct state established,related accept", "5") in rules
+
+
+def test_the_engines_and_the_stacks_rules_are_nobody_elses() -> None:
+    assert foreign(RULESET, OWN, PORTS) == {}
+    assert list(missing(RULESET, ["ip"], PORTS)) == []
+
+
+@pytest.mark.parametrize(
+    ("chain", "rule"),
+    [
+        ("filter INPUT", "tcp dport 9999 counter accept"),
+        ("filter INPUT", "counter jump f2b-sshd"),
+        ("filter DOCKER-USER", "tcp dport 443 counter drop"),
+        ("filter FORWARD", 'iifname "docker_gwbridge" counter drop'),
+        ("filter FORWARD", 'iifname "docker0" oifname "docker_gwbridge" counter reject'),
+        ("nat PREROUTING", "tcp dport 443 counter redirect to :9090"),
+        ("nat PREROUTING", 'iifname "docker0" tcp dport 443 counter dnat to 192.0.2.1'),
+        ("nat DOCKER", "tcp dport 9090 counter dnat to 10.201.255.4:9090"),
+        ("nat DOCKER", 'tcp dport 9090 counter xt target "DNAT"'),
+    ],
+)
+def test_a_rule_of_somebody_is_told_with_what_removes_it(chain: str, rule: str) -> None:
+    table, name = chain.split()
+    assert foreign(with_rule(chain, rule), OWN, PORTS) == {
+        f"ip {chain}: {rule}": f"nft delete rule ip {table} {name} handle 99"
+    }
+
+
+@pytest.mark.parametrize(
+    ("chain", "rule"),
+    [
+        ("filter FORWARD", 'oifname "docker0" counter jump DOCKER'),
+        ("filter FORWARD", 'iifname "br-0123" oifname "br-0123" counter drop'),
+        ("filter FORWARD", 'iifname "docker0" oifname != "docker0" counter accept'),
+        ("filter INPUT", "udp dport 4789 meta mark & 0x0d0c4e3 counter drop"),
+        ("nat POSTROUTING", "ip saddr 10.201.255.4 ip daddr 10.201.255.4 tcp dport 8443 counter masquerade"),
+        ("nat POSTROUTING", 'oifname != "docker0" counter xt target "MASQUERADE"'),
+        ("nat PREROUTING", "ip daddr 127.0.0.11 counter jump DOCKER_OUTPUT"),
+        ("nat DOCKER", "ip daddr 127.0.0.11 tcp dport 53 counter dnat to 127.0.0.11:39533"),
+    ],
+)
+def test_what_engines_write_is_theirs(chain: str, rule: str) -> None:
+    assert foreign(with_rule(chain, rule), OWN, PORTS) == {}
+
+
+def test_a_table_of_somebody_is_told_and_that_of_a_newer_engine_is_not() -> None:
+    listing = "table inet evil { # handle 9\n}\ntable ip docker-bridges { # handle 10\n}\n"
+    assert foreign(listing, OWN, ()) == {"inet evil is a table of its own": "nft delete table inet evil"}
+    assert list(missing(listing, ["ip"], PORTS)) == []
+
+
+def test_a_policy_that_drops_what_comes_in_is_told() -> None:
+    listing = RULESET.replace("hook input priority filter; policy accept", "hook input priority filter; policy drop")
+    assert list(foreign(listing, OWN, PORTS).values()) == ["nft 'chain ip filter INPUT { policy accept; }'"]
+
+
+def test_what_is_gone_of_the_engines_rules_is_named() -> None:
+    assert list(missing("", ["ip", "ip6"], [80])) == [
+        "ip filter FORWARD",
+        "ip nat PREROUTING",
+        "ip6 filter FORWARD",
+        "ip6 nat PREROUTING",
+        "ip nat POSTROUTING",
+        "ip nat DOCKER (port 80)",
+    ]
