@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import importlib.util
 import ipaddress
 import json
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 PATIENT = verdict.Targets(p95_seconds=5.0, late_p99_seconds=1.0)
 ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = "load.test"
+#: So few users that each has its connection already.
+FEW = {"users": 5, "rates": {"page": 20.0}, "students": 1}
 SERVER = """
 import asyncio, ssl, sys
 
@@ -45,6 +50,8 @@ async def handle(reader, writer):
             if path == "/broken":
                 writer.close()
                 return
+            if path == "/slow":
+                await asyncio.sleep(0.02)
             if path == "/refused":
                 status = "429 Too Many Requests"
             writer.write(f"HTTP/1.1 {status}\\r\\nDate: Sun, 29 Nov 2026 04:00:00 GMT\\r\\n"
@@ -137,6 +144,17 @@ def generate(server: tuple[int, str], tmp_path: Path) -> Any:
     return run
 
 
+@pytest.fixture(scope="module")
+def wire() -> Any:
+    """What the generator has of sockets and of the clock."""
+    spec = importlib.util.spec_from_file_location("wire", ROOT / "roles" / "load_test" / "files" / "wire.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def step_of(done: Any) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
@@ -176,6 +194,53 @@ def test_a_generator_that_is_too_slow_says_so(generate: Any) -> None:
     spin = "[None for end in [time.perf_counter() + 0.02] for _ in iter(lambda: time.perf_counter() < end, False)]"
     busy = f"'/' if {spin} else '/'"
     assert "invalid" in verdict.invalid(step_of(generate(busy, seconds=2.0)), verdict.Targets())
+
+
+def test_what_the_generator_does_before_its_moment_is_not_counted(generate: Any) -> None:
+    """Each request takes 8 ms to be made ready here, and the server answers at once."""
+    spin = "[None for end in [time.perf_counter() + 0.008] for _ in iter(lambda: time.perf_counter() < end, False)]"
+    step = step_of(generate(f"'/' if {spin} else '/'", load=FEW, seconds=4.0))
+    assert step["scenarios"]["page"]["p50_seconds"] < 0.008
+
+
+def test_each_request_of_a_scenario_counts_from_its_own_beginning(generate: Any) -> None:
+    """One that takes 20 ms, then two that are answered at once."""
+    page = step_of(generate("'/slow', name='slow')\n        for _ in '12': self.client.get('/'", load=FEW, seconds=4.0))
+    times = page["scenarios"]["page"]
+    assert times["requests"] == 240
+    assert times["p50_seconds"] < 0.015
+    assert times["p95_seconds"] > 0.02
+
+
+def test_a_second_generator_says_the_same(generate: Any, server: tuple[int, str], tmp_path: Path) -> None:
+    port, authority = server
+    (tmp_path / "ca.crt").write_text(authority, encoding="utf-8")
+    program = ROOT / "tests" / "benchmark" / "second_generator.py"
+    options = [f"--port={port}", f"--domain={DOMAIN}", "--path=/slow", "--address=127.0.0.1", "--seconds=6"]
+    command = [sys.executable, str(program), *options, f"--ca-file={tmp_path / 'ca.crt'}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        page = step_of(generate("'/slow'", load=FEW, seconds=5.0))["scenarios"]["page"]
+        second = json.loads(process.communicate()[0])
+    assert second["errors"] == page["errors"] == 0
+    assert page["p50_seconds"] == pytest.approx(second["p50_seconds"], rel=0.1)
+
+
+def test_moments_are_kept_to_less_than_a_millisecond(wire: Any) -> None:
+    alarm, late = wire.Alarm(), []
+    for number in range(100):
+        moment = time.perf_counter() + 0.003 + number % 10 * 0.0001
+        alarm.wait(moment)
+        late.append(time.perf_counter() - moment)
+    assert 0 <= sorted(late)[50] < 0.0004
+
+
+def test_a_name_is_looked_up_once(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr("gevent.socket.getaddrinfo", None)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **_options: asked.append(arguments) or ["found"])
+    wire.pin(DOMAIN, "192.0.2.1")
+    assert [socket.getaddrinfo(DOMAIN, 443), socket.getaddrinfo(DOMAIN.encode(), 443)] == [["found"]] * 2
+    assert asked == [("192.0.2.1", 443)]
 
 
 def test_no_other_host_is_asked(generate: Any) -> None:

@@ -13,16 +13,13 @@ from gevent import monkey
 monkey.patch_all()
 
 import contextlib  # noqa: E402
-import email.utils  # noqa: E402
-import http.client  # noqa: E402
 import importlib.util  # noqa: E402
 import inspect  # noqa: E402
 import itertools  # noqa: E402
 import json  # noqa: E402
+import math  # noqa: E402
 import os  # noqa: E402
 import secrets  # noqa: E402
-import socket  # noqa: E402
-import ssl  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 from collections import Counter, deque  # noqa: E402
@@ -34,14 +31,13 @@ from typing import Any  # noqa: E402
 import gevent  # noqa: E402
 import gevent.pool  # noqa: E402
 import gevent.queue  # noqa: E402
-import gevent.socket  # noqa: E402
-import gevent.ssl  # noqa: E402
 
 # The core of the collection, which the verdict uses as well.
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "plugins" / "module_utils"))
 
 from _core.load import capacity, schedule, verdict, wishes  # noqa: E402
 from _core.load.window import probe_path, user_address  # noqa: E402
+from wire import BLOCK_BYTES, Alarm, GeneratorError, Turn, ask, pin, time_connections, tls  # noqa: E402
 
 WAIT_SECONDS = 30.0
 #: Answers that are waited for at the same time; more would need more memory than a controller has.
@@ -49,10 +45,8 @@ OUTSTANDING = 5000
 SIGN_IN_AT_ONCE = 8
 SIGN_IN_FAILURES = 0.01
 SETTLE_SECONDS = 3.0
-
-
-class GeneratorError(Exception):
-    """The load test cannot go on."""
+#: A request is made ready that long before its moment, so that nothing but the stack is measured from there on.
+AHEAD_SECONDS = 0.01
 
 
 @dataclass
@@ -79,45 +73,6 @@ class Seen:
         if problem:
             self.errors += 1
             self.messages[problem[:200]] += 1
-
-
-def pin(domain: str, address: str) -> None:
-    """Resolve that one name to that one address, and nothing else: no scenario reaches any other host."""
-    find = socket.getaddrinfo
-
-    def resolve(host: Any, port: Any, *arguments: Any, **options: Any) -> Any:
-        name = host.decode() if isinstance(host, bytes) else host
-        if name != domain:
-            raise GeneratorError(f"a load test only asks {domain}; a scenario wanted {name}")
-        return find(address, port, *arguments, **options)
-
-    gevent.socket.getaddrinfo = resolve
-    socket.getaddrinfo = resolve
-
-
-def tls(authority: str) -> ssl.SSLContext:
-    """One context for all users: each of its own would read all authorities again."""
-    context = gevent.ssl.create_default_context()
-    if authority:
-        context.load_verify_locations(cadata=authority)
-    return context
-
-
-def ask(wish: Mapping[str, Any], path: str) -> tuple[int, float]:
-    """Status of one request, and how far the host's clock is ahead, by the answer's date (to half a second)."""
-    context = tls(wish["authority"])
-    connection = http.client.HTTPSConnection(wish["domain"], wish["port"], timeout=15, context=context)
-    try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        answer.read()
-        date = email.utils.parsedate_to_datetime(answer.headers["Date"]).timestamp() + 0.5
-        return answer.status, date - time.time()
-    except (OSError, http.client.HTTPException) as error:
-        where = f"https://{wish['domain']}:{wish['port']} at {wish['address']}"
-        raise GeneratorError(f"{where} does not answer: {error}") from None
-    finally:
-        connection.close()
 
 
 def load_scenarios(path: str) -> tuple[dict[str, Any], dict[str, type]]:
@@ -162,6 +117,7 @@ class Generator:
         self.environment = Environment(host=f"https://{wish['domain']}:{wish['port']}".removesuffix(":443"))
         self.environment.load_test = Run(wish["password"], wish["users"], self.load.students)
         self.environment.events.request.add_listener(self._heard)
+        time_connections()
         context = tls(wish["authority"])
         for kind in set(self.classes.values()):
             kind.host = self.environment.host
@@ -171,6 +127,7 @@ class Generator:
         self.failed: Counter[str] = Counter()
         self.idle: dict[type, gevent.queue.Queue] = {}
         self.users: deque[Any] = deque()
+        self.alarm = Alarm()
         self.parent = os.getppid()
 
     # ---- users ----
@@ -178,6 +135,7 @@ class Generator:
     def _user(self, kind: type) -> Any:
         user = kind(self.environment)
         user.number = next(self.environment.load_test.numbers)
+        user.client.client.clientpool.client_args["block_size"] = BLOCK_BYTES
         if self.wish["header"]:
             user.client.client.default_headers[self.wish["header"]] = user_address(user.number)
         return user
@@ -233,25 +191,25 @@ class Generator:
         self.seen = {name: Seen() for name in load.rates}
         pool = gevent.pool.Group()
         late: list[float] = []
-        sent, skew = 0, time.time() - time.perf_counter()
+        ready: deque[Turn] = deque()
+        sent, skew, used = 0, time.time() - time.perf_counter(), 0.0
         begin = time.perf_counter() + 0.2
-        used = 0.0
         for offset, name in schedule.arrivals(load.rates, warm + seconds):
-            wait = begin + offset - time.perf_counter()
-            # Also when it is late: the answers must be read meanwhile.
-            gevent.sleep(max(wait, 0))
-            counted = offset >= warm
-            if counted:
+            turn = Turn(begin + offset, counted=offset >= warm)
+            self._send(ready, late, turn.moment - AHEAD_SECONDS)
+            self.alarm.wait(turn.moment - AHEAD_SECONDS)
+            if turn.counted:
                 used = used or time.process_time()
-                late.append(time.perf_counter() - begin - offset)
             if len(pool) >= OUTSTANDING:
-                if counted:
+                if turn.counted:
                     self.seen[name].add(WAIT_SECONDS, f"not sent: {OUTSTANDING} others were waiting for their answers")
                 continue
-            sent += counted
-            pool.spawn(self._arrive, name, begin + offset, counted)
+            sent += turn.counted
+            ready.append(turn)
+            pool.spawn(self._arrive, name, turn)
             if sent % 100 == 0:
                 self._alive()
+        self._send(ready, late, math.inf)
         ended = time.perf_counter()
         cpu = (time.process_time() - used) / max(ended - begin - warm, 0.001)
         pool.join(timeout=WAIT_SECONDS + 5)
@@ -279,24 +237,34 @@ class Generator:
             },
         }
 
-    def _arrive(self, name: str, at: float, counted: bool) -> None:
+    def _send(self, ready: deque[Turn], late: list[float], until: float) -> None:
+        """Start those whose moment comes before that one, each at its moment."""
+        while ready and ready[0].moment <= until:
+            turn = ready.popleft()
+            self.alarm.wait(turn.moment)
+            turn.start.set()
+            if turn.counted:
+                late.append(time.perf_counter() - turn.moment)
+
+    def _arrive(self, name: str, turn: Turn) -> None:
         kind = self.classes[name]
         current = gevent.getcurrent()
-        current.counted, current.scenario, current.since = counted, name, at
+        current.scenario = name
         once = getattr(kind, "once", False)
         try:
             user = self._user(kind) if once else self.idle[kind].get(timeout=WAIT_SECONDS)
         except gevent.queue.Empty:
-            if counted:
+            if turn.counted:
                 self.seen[name].add(WAIT_SECONDS, f"no user was free for {WAIT_SECONDS:.0f} s")
             return
+        current.turn = turn
         try:
             self.tasks[name](user)
         except Exception as error:  # noqa: BLE001
-            if counted:
-                self.seen[name].add(time.perf_counter() - at, f"{type(error).__name__}: {error}")
+            if turn.counted:
+                self.seen[name].add(time.perf_counter() - turn.moment, f"{type(error).__name__}: {error}")
         finally:
-            current.scenario = ""
+            current.scenario, current.turn = "", None
             if once:
                 with contextlib.suppress(Exception):
                     user.on_stop()
@@ -304,22 +272,20 @@ class Generator:
             else:
                 self.idle[kind].put(user)
 
-    def _heard(self, name: str, response_time: float, exception: Any, response: Any = None, **_other: Any) -> None:
+    def _heard(self, name: str, exception: Any, response: Any = None, **_other: Any) -> None:
         """Called by Locust for each request, in the greenlet that made it."""
         problem = ""
         if exception is not None:
             said, status = str(exception), getattr(response, "status_code", 0)
             problem = f"{name}: {said}" if not status or str(status) in said else f"{name}: HTTP {status}: {said}"
         current = gevent.getcurrent()
-        scenario = getattr(current, "scenario", None)
+        scenario, turn = getattr(current, "scenario", None), getattr(current, "turn", None)
         if scenario is None:
             self.failed.update([problem] if problem else [])
-        elif scenario and current.counted:
-            # The first request counts from its moment; those that follow it are sent when the one before is answered.
-            seconds = response_time / 1000 if current.since is None else time.perf_counter() - current.since
-            self.seen[scenario].add(seconds, problem)
-        if scenario:
-            current.since = None
+        elif turn:
+            seconds = turn.took()
+            if turn.counted:
+                self.seen[scenario].add(seconds, problem)
 
     def _alive(self) -> None:
         if os.getppid() != self.parent:

@@ -13,22 +13,24 @@ from __future__ import annotations
 
 import heapq
 import math
+import random
 from collections.abc import Iterator, Mapping, Sequence
 
 
 def arrivals(rates: Mapping[str, float], seconds: float) -> Iterator[tuple[float, str]]:
     """Offset in seconds and scenario of every arrival, in order.
 
-    Each scenario comes at even distances; their first ones are spread over a distance, so that scenarios of one
-    rate do not come together.
+    A scenario has one arrival in each of its distances (1 / rate), at a moment of it that is drawn. At even distances,
+    rates of 10 and 20 a second would keep step: one scenario would always come just behind the other and wait for it,
+    or never. The same rates draw the same moments.
     """
-    names = sorted(name for name, rate in rates.items() if rate > 0)
-    queue = [((index + 0.5) / len(names) / rates[name], name) for index, name in enumerate(names)]
+    dice = {name: random.Random(name) for name in sorted(rates) if rates[name] > 0}  # noqa: S311 - guards nothing
+    queue = [(one.random() / rates[name], name, 0) for name, one in dice.items()]
     heapq.heapify(queue)
     while queue and queue[0][0] < seconds:
-        offset, name = queue[0]
+        offset, name, number = queue[0]
         yield offset, name
-        heapq.heapreplace(queue, (offset + 1 / rates[name], name))
+        heapq.heapreplace(queue, ((number + 1 + dice[name].random()) / rates[name], name, number + 1))
 
 
 def planned(rates: Mapping[str, float], seconds: float) -> dict[str, int]:
