@@ -15,14 +15,14 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._core.alert_drill.model import OVER, RECEIVER
 from .._core.errors import FirstbellError
 from .._io import docker_cli, system
 from .._io.operations import edge
 from .host import OWNER, Host, wait_until
-from .receiver import NAME as RECEIVER
 
 Facts = Mapping[str, Any]
 _HEALTHY_PATIENCE = 180.0
@@ -168,10 +168,6 @@ class StoppedTimer(Injector):
         system.run(["systemctl", "start", f"{host.config.stack}-backup-check.service"], check=False, timeout=300)
 
 
-#: Prometheus goes on asking the last target of a job for which there is none any more, so there is one that it drops.
-_OVER = {"targets": [f"{RECEIVER}:9"], "labels": {"__drill": "over"}}
-
-
 class Target(Injector):
     """Something more that Prometheus asks: a page, by the blackbox exporter, or an address."""
 
@@ -189,9 +185,9 @@ class Target(Injector):
         return time.time()
 
     def take_back(self, host: Host, facts: Facts) -> None:
-        self._write(host, [_OVER])
+        self._write(host, [OVER])
 
-    def _write(self, host: Host, targets: list[dict[str, Any]]) -> None:
+    def _write(self, host: Host, targets: Sequence[Mapping[str, Any]]) -> None:
         """Prometheus looks at the folder by itself; the playbook need not tell it."""
         settings = f"{host.config.directory}/monitoring/prometheus"
         system.write_text(f"{settings}/drill/{self.name}.json", json.dumps(targets), 0o644, OWNER)

@@ -14,12 +14,11 @@ import os
 import secrets
 
 from .._core.alert_drill import notices
-from .._core.alert_drill.model import Notice
+from .._core.alert_drill.model import RECEIVER, Notice
 from .._core.errors import FirstbellError
 from .._io import docker_cli, system
 from .host import OWNER, Host, wait_until
 
-NAME = "alert-receiver"
 #: Longer than the longest memory of a rule (DatabaseDeadlocks looks back 15 minutes).
 _SILENCE = 1500.0
 _AUTHOR = "alert drill"
@@ -31,7 +30,7 @@ class Receiver:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.container = f"{host.config.stack}-{NAME}"
+        self.container = f"{host.config.stack}-{RECEIVER}"
         self.place = f"{host.config.drill}/receiver"
         self.settings = f"{host.config.directory}/monitoring/alertmanager"
         self._kept = f"{host.config.drill}/alertmanager.yml"
@@ -39,7 +38,7 @@ class Receiver:
     def start(self, alerts: tuple[str, ...]) -> None:
         """Run it, and have the alerts of these names sent to it alone."""
         place = self.host.folder(self.place)
-        subject = ["-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"]
+        subject = ["-subj", f"/CN={RECEIVER}", "-addext", f"subjectAltName=DNS:{RECEIVER}"]
         files = ["-keyout", f"{place}/tls.key", "-out", f"{place}/tls.crt"]
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc"]
         system.run(["openssl", "req", "-x509", *key, "-days", _CERTIFICATE_DAYS, *subject, *files])
@@ -56,13 +55,13 @@ class Receiver:
         self._stop()
         config = self.host.config
         argv = ["docker", "run", "--detach", "--name", self.container, "--network", f"{config.stack}_edge"]
-        argv += ["--network-alias", NAME, "--read-only", "--cap-drop", "ALL"]
+        argv += ["--network-alias", RECEIVER, "--read-only", "--cap-drop", "ALL"]
         argv += ["--memory", "96m", "--cpus", "0.2", "--pids-limit", "64"]
         argv += ["--sysctl", "net.ipv4.ip_unprivileged_port_start=0"]
         argv += ["--mount", f"type=bind,source={self.place},target=/var/lib/receiver", config.image]
         docker_cli.run(argv)
         ready = ["docker", "exec", self.container, "http-ok", "8080", "/"]
-        wait_until(lambda: system.run(ready, check=False).code == 0, 30, f"{NAME} does not answer")
+        wait_until(lambda: system.run(ready, check=False).code == 0, 30, f"{RECEIVER} does not answer")
 
     def _redirect(self, alerts: tuple[str, ...]) -> None:
         text = system.read_text(f"{self.settings}/drill.yml")

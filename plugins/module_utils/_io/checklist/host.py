@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..._core.alert_drill.model import is_over
 from ..._core.checklist.firewall import FIREWALL_FILE
 from ..._core.checklist.host import FORWARDING, JOURNAL_FILE, SYSCTLS_FILE
 from ..._core.firewall import parse_policy, render, render_file
@@ -272,7 +273,7 @@ def gather_files(paths: Iterable[str]) -> dict[str, str | None]:
 def gather_left_over(stack: str, written: Iterable[str]) -> list[str]:
     """Files that a service reads because they lie there, and that nobody has written or somebody has forgotten."""
     paths = [path for pattern in _READ_WHEN_THERE for path in glob.glob(f"/opt/{stack}/{pattern}")]
-    return sorted(set(paths) - set(written))
+    return [path for path in sorted(set(paths) - set(written)) if not is_over(system.read_text(path) or "")]
 
 
 def gather_access() -> dict[str, Any]:

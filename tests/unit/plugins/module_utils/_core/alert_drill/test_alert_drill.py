@@ -12,11 +12,13 @@ import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._core.alert_drill import notices, plan, verdict
 from ansible_collections.firstbell.stack.plugins.module_utils._core.alert_drill.catalogue import FAULTS
 from ansible_collections.firstbell.stack.plugins.module_utils._core.alert_drill.model import (
+    OVER,
     Config,
     Fault,
     Notice,
     Outcome,
     Rule,
+    is_over,
     parse,
 )
 from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import InputError
@@ -238,3 +240,17 @@ def test_the_configuration_is_read() -> None:
             parse(json.dumps(wrong), "drill.json")
     with pytest.raises(InputError, match="no absolute path"):
         parse(json.dumps({**fields, "rules": rules, "directory": "opt"}), "drill.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "over"),
+    [
+        (json.dumps([OVER]), True),
+        (json.dumps([{"targets": ["10.0.0.1:9"], "labels": {"__drill": "over"}}]), False),
+        (json.dumps([OVER, {"targets": ["10.0.0.1:9"]}]), False),
+        ("", False),
+        ("[", False),
+    ],
+)
+def test_what_a_drill_leaves_is_known_by_its_whole_text(text: str, over: bool) -> None:
+    assert is_over(text) is over
