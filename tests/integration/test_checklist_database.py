@@ -79,6 +79,9 @@ FAULTS = {
     "ALTER TABLE students SET (autovacuum_enabled = off)": "public.students is never cleaned",
     "ALTER TABLE students SET (autovacuum_vacuum_threshold = 1000000)": "autovacuum_vacuum_threshold=1000000",
     "ALTER TABLE students SET (autovacuum_vacuum_scale_factor = 1.5)": "autovacuum_vacuum_scale_factor=1.5",
+    "ALTER TABLE students SET (autovacuum_analyze_threshold = 1000000)": "autovacuum_analyze_threshold=1000000",
+    "ALTER TABLE students ALTER name SET STATISTICS 0": "public.students has no statistics of name",
+    "CREATE SCHEMA fix CREATE TABLE copy (id int)": "fix.copy postgres",
     "ALTER TABLE students ADD CONSTRAINT long CHECK (name <> '') NOT VALID": "long, which was never proven",
     "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'by_name'::regclass": "public.by_name REINDEX",
     "ALTER INDEX by_name RENAME TO by_name_ccnew;"
@@ -289,6 +292,18 @@ def test_what_would_recover_at_the_next_start_and_who_blocks(server: Server) -> 
         holder.execute("COMMIT; BEGIN")
         while waiter.pgconn.get_result():
             pass
+
+
+@pytest.mark.parametrize("line", ["shared_bufers = '1GB'", "no setting at all"])
+def test_what_the_server_would_not_start_with_is_told(server: Server, line: str) -> None:
+    assert gather(server)["by_hand"] == []
+    with (server.data / "postgresql.auto.conf").open("a") as file:
+        file.write(f"work_mem = '5MB'\n{line}\nmine.own = 'x'\n")
+    refused = {one["name"] for one in gather(server)["by_hand"] if one["refused"]}
+    assert refused == ({"shared_bufers"} if "=" in line else {""})
+    with server.connect() as connection:
+        connection.execute("ALTER SYSTEM RESET ALL")
+    assert gather(server)["by_hand"] == []
 
 
 @pytest.mark.parametrize(

@@ -434,7 +434,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     (
         "database-roles",
         _role("school_app", valid_until="2026-12-01 00:00 UTC"),
-        "the password of school_app ends on 2026-12-01 00:00 UTC; take it back: ALTER ROLE school_app VALID UNTIL",
+        "the password of school_app ends on 2026-12-01 00:00 UTC",
     ),
     ("database-roles", _lost("students", 1), "school_app may not use students, or"),
     ("database-roles", _lost("students", 3), "school_app may not use students and 2 more, or"),
@@ -716,8 +716,15 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("database-overrides", _override("school", "", "fsync=off"), "every role in the database school has fsync=off"),
     (
         "database-overrides",
-        lambda seen, _e: seen["database"]["by_hand"].append({"name": "fsync", "setting": "off"}),
+        lambda seen, _e: seen["database"]["by_hand"].append({"name": "fsync", "setting": "off", "refused": False}),
         "ALTER SYSTEM has set fsync to off",
+    ),
+    *(
+        ("database-overrides", _seen("database", "by_hand", 0, name=name, line=3, refused=True), said)
+        for name, said in (
+            ("shared_bufers", "line 3 of postgresql.auto.conf (shared_bufers) is refused"),
+            ("", "line 3 of postgresql.auto.conf (it cannot be read) is refused"),
+        )
     ),
     ("database-overrides", _override("", "", "work_mem=1GB"), "every role has work_mem=1GB"),
     (
@@ -745,6 +752,7 @@ BROKEN: list[tuple[str, Break, str]] = [
         "public.students has the constraint a",
     ),
     ("tables-safe", _table("is gone", "", "drifted"), "public.students is gone"),
+    ("tables-safe", _seen("database", kept=False), "schema.json does not know the last migration"),
     ("migrations", _migration(""), "20260301_seats, begun 2026-11-29 02:00:00+00, has failed"),
     (
         "indexes",
@@ -769,6 +777,8 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("cache-users", _seen("cache", "users", app=["on", "+@all", "-@admin"]), "lacks -@dangerous -flushall"),
     ("cache-users", _seen("cache", "users", default=["on"]), "the user default of users.acl is not off"),
     ("directories", _seen("host", open=["/opt/school/a can be written by everybody (0666)"]), "written by everybody"),
+    ("directories", _seen("host", in_memory=["/opt/school/backup"]), "lies in memory, hides what the disk has there"),
+    ("directories", _seen("host", not_owned=["/opt/school/a"]), "chown -R 1001:1001 /opt/school/a"),
     ("secret-files", _seen("host", open=["/opt/school/b is open to everybody (0755)"]), "is open to everybody"),
     ("timers", _drop_in("timer"), "/etc/systemd/system/school-backup-incr.timer.d/x.conf overrides it"),
     ("timers", _drop_in("service"), "/etc/systemd/system/school-backup-incr.service.d/x.conf overrides it"),
@@ -798,7 +808,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ),
     ("logins", _seen("logins", roots=["root", "evil"]), "evil is the administrator as well"),
     ("logins", _seen("logins", open=["evil"]), "evil needs no password"),
-    ("logins", _seen("logins", preload=["/tmp/evil.so"]), "/tmp/evil.so is loaded into every program"),
+    ("logins", _seen("logins", locked_out=["AllowUsers"]), "sshd will not let root in any more, by AllowUsers"),
+    ("logins", _seen("logins", ending={"root": 3}), "root cannot sign in any more in 3 days, not by a key either"),
+    ("logins", _seen("logins", ending={"root": -3}), "root cannot sign in, not by a key either"),
+    ("logins", _seen("logins", roots=["root", "evil"], raised=["/usr/bin/perl"]), "/usr/bin/perl has the"),
+    ("logins", _seen("logins", preload=["/x.so of /etc/ld.so.preload"]), "/x.so of /etc/ld.so.preload is loaded into"),
     ("logins", _seen("logins", "ssh", "root", permitemptypasswords="yes"), "sshd takes empty passwords, for root"),
     (
         "logins",
@@ -818,6 +832,7 @@ BROKEN: list[tuple[str, Break, str]] = [
         "of no package and not of the stack: /etc/cron.d/evil",
     ),
     ("scheduled-jobs", _seen("jobs", strange=["/etc/cron.d/school-evil"]), "school-evil has a name of the stack's"),
+    ("scheduled-jobs", _seen("jobs", strange=["/root/.ssh/rc"], edited=["/etc/cron.d/a"]), "the stack: /root/.ssh/rc"),
     ("logins", _seen("logins", "ssh", "root", permitrootlogin="yes"), "root can sign in over ssh by a password"),
     ("logins", _seen("logins", "ssh", "root", error="line 3: Bad option"), "see sshd -t: line 3: Bad option"),
     ("logins", _seen("logins", "decisive", "/etc/shadow", mode=0o644), "mode 0644: chmod 0640 /etc/shadow"),
@@ -898,6 +913,7 @@ BROKEN: list[tuple[str, Break, str]] = [
         _stranger(networks=["school_data"], service_name="evil"),
         "in the network school_data: docker service rm evil",
     ),
+    ("foreign-containers", _seen("engine", other_services={"idle": []}), "not of the stack: the service idle"),
     ("networks", _seen("engine", other_services={"evil": [7777]}), "the service evil publishes 7777 and is not"),
     (
         "networks",

@@ -30,7 +30,12 @@ RAISED = re.compile(
     "|mount([.][a-z_]+)?|mtr-packet|new[gu]idmap|newgrp|ntfs-3g|pam_timestamp_check|passwd|ping6?|pkexec|pppd|schroot"
     "|ssh-keysign|su|sudo(edit)?|umount([.][a-z_]+)?|unix_chkpwd|vmware-user-suid-wrapper"
 )
+_OF_LOGINS = (
+    "What the finding says; passwd --lock NAME or userdel NAME; rm /etc/ld.so.preload, and find out who wrote it"
+)
 _OWNER = 1001
+#: Days in which somebody can do something about it.
+_SOON = 30
 #: Of blocks that match, the first one counts, and more than what stands outside.
 _KEYS_ONLY = (
     "printf '%s\\n' 'PasswordAuthentication no' 'Match all' 'PasswordAuthentication no' "
@@ -51,7 +56,7 @@ _KEY_FILES = ("none", ".ssh/authorized_keys", ".ssh/authorized_keys2", "%h/.ssh/
     "sshd -T -C user=root,host=localhost,addr=203.0.113.1 | grep -e password -e root -e keys; "
     "grep -r NOPASSWD /etc/sudoers*; cat /etc/ld.so.preload; "
     "ssh-keygen -lf ~/.ssh/authorized_keys; getent group sudo; ls -l /etc/shadow",
-    fix="What the finding says; passwd --lock NAME or userdel NAME; rm /etc/ld.so.preload, and find out who wrote it",
+    fix=_OF_LOGINS,
     needs="logins",
     everywhere=True,
 )
@@ -63,7 +68,12 @@ def logins(facts: Facts) -> Outcome:
         if name != "root"
     ]
     problems += [f"{name} needs no password: passwd --lock {name}" for name in seen["open"]]
-    problems += [f"{path} is loaded into every program (/etc/ld.so.preload)" for path in seen["preload"]]
+    problems += [f"{path} is loaded into every program" for path in seen["preload"]]
+    problems += [
+        f"sshd will not let {seen['as']} in any more, by {option}: take the line out that "
+        f"grep -ri {option} /etc/ssh/sshd_config* shows, and systemctl reload ssh"
+        for option in seen["locked_out"]
+    ]
     problems += [one for path, found in seen["decisive"].items() if found for one in _too_open(path, found)]
     problems += [f"{path} lets everybody in: take the line with pam_permit out of it" for path in seen["permitting"]]
     problems += _of_containers(facts)
@@ -81,10 +91,23 @@ def logins(facts: Facts) -> Outcome:
         problems.append(
             f"sshd cannot read its settings and lets nobody in once it is restarted, see sshd -t: {root['error']}"
         )
+    problems += _ending(facts)
     said = _warnings(facts)
+    fix = "; ".join(dict.fromkeys(said.values()))
     if said and not problems:
-        return warned("; ".join([*said][:6]), evidence, fix="; ".join(dict.fromkeys(said.values())))
-    return none_of(problems, "one administrator, no empty password", evidence)
+        return warned("; ".join([*said][:6]), evidence, fix=fix)
+    fix = f"{_OF_LOGINS}; {fix}" if said else ""
+    return none_of([*problems, *said], "one administrator, no empty password", evidence, fix=fix)
+
+
+def _ending(facts: Facts) -> list[str]:
+    """Administrators who soon cannot sign in any more, nor their jobs run."""
+    return [
+        f"{name} cannot sign in{f' any more in {days} days' if days > 0 else ''}, not by a key either, as its account "
+        f"or its password is past its age: chage --maxdays -1 --expiredate -1 {name}"
+        for name, days in facts.seen["logins"]["ending"].items()
+        if days < _SOON
+    ]
 
 
 def _unknown(facts: Facts, paths: Iterable[str]) -> list[str]:
@@ -204,6 +227,7 @@ def scheduled_jobs(facts: Facts) -> Outcome:
         if path.rpartition("/")[2].startswith((f"{facts.stack}-", "firstbell-"))
     ]
     evidence = "\n".join([*found, *edited])
-    if found and not problems:
-        return warned(f"of no package and not of the stack: {', '.join(found[:6])}", evidence)
-    return none_of(problems, "none", evidence)
+    told = [f"of no package and not of the stack: {', '.join(found[:6])}"] if found else []
+    if told and not problems:
+        return warned(told[0], evidence)
+    return none_of([*problems, *told], "none", evidence)

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import engine_config, swarm_cluster
 from ..units import MB, parse_duration, parse_size
-from .model import Facts, Outcome, check, failed, none_of, warned
+from .model import Facts, Outcome, check, failed, none_of, passed, warned
 from .services import INSPECT, SAID, SITE, containers_of, removal, services_of, strangers
 
 IMAGE_AGE_DAYS = 40
@@ -206,17 +206,17 @@ def engine_access(facts: Facts) -> Outcome:
 )
 def foreign_containers(facts: Facts) -> Outcome:
     running, stopped = strangers(facts), facts.seen["engine"]["stopped"]
-    foreign = [one["name"] for one in running]
-    foreign += [f"{one['name']} (stopped, restart={one['restart']})" for one in stopped]
-    total = len(facts.seen["engine"]["containers"])
+    idle = set(facts.seen["engine"]["other_services"]) - {one["service_name"] for one in running}
+    running += [{"name": f"the service {name}", "service_name": name} for name in sorted(idle)]
+    ended = [f"{one['name']} (stopped, restart={one['restart']})" for one in stopped]
+    foreign = [*(one["name"] for one in running), *ended]
     if not foreign:
-        return none_of([], f"{total} containers, all of the stack")
-    told = f"not of the stack: {', '.join(foreign[:5])}"
-    remove = "; ".join(map(removal, [*running, *stopped]))
-    fix = f"Look what it is: docker inspect {foreign[0].split()[0]}; then: {remove}"
+        return passed(f"{len(facts.seen['engine']['containers'])} containers, all of the stack")
+    told, found = f"not of the stack: {', '.join(foreign[:5])}", [*running, *stopped]
+    first = found[0]["service_name"] or found[0]["name"]
+    fix = f"Look what it is: docker inspect {first}; then: {'; '.join(map(removal, found))}"
     # A name that looks like one of the stack's own is to be taken for one.
-    own = (f"{facts.stack}-", f"{facts.stack}_", f"{facts.stack}.")
-    judge = failed if any(one.startswith(own) for one in foreign) else warned
+    judge = failed if any(re.match(rf"{re.escape(facts.stack)}[-_.]", one) for one in foreign) else warned
     return judge(told, "\n".join(foreign), fix=fix)
 
 

@@ -227,7 +227,7 @@ def database_roles(facts: Facts) -> Outcome:
         own.add(wanted["monitoring_role"])
     seen = facts.seen["database"]
     found = {role["name"]: role for role in seen["roles"]}
-    problems = [problem for role in found.values() for problem in roles.logins(role, own)]
+    problems = [problem for role in found.values() for problem in roles.logins(role)]
     problems += [f"the role {name} is missing" for name in sorted(own - set(found))]
     problems += [*roles.memberships(seen, wanted), *roles.grants(seen, wanted), *roles.ways_out(seen, wanted)]
     mended = roles.mended_by(seen, own, wanted)
@@ -290,7 +290,13 @@ def database_overrides(facts: Facts) -> Outcome:
     for one in facts.seen["database"]["by_hand"]:
         lines.append(f"ALTER SYSTEM: {one['name']}={one['setting']}")
         # Those of the plan are judged by their values; those of a restore do nothing any more.
-        if one["name"] not in wanted["settings"] and not one["name"].startswith(_OF_A_RESTORE):
+        if one["refused"]:
+            problems.append(
+                f"line {one['line']} of postgresql.auto.conf ({one['name'] or 'it cannot be read'}) is refused by the "
+                "server, which does not start again with it; what mends it takes back all of that file"
+            )
+            fixes += ["ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()"]
+        elif one["name"] not in wanted["settings"] and not one["name"].startswith(_OF_A_RESTORE):
             problems.append(f"ALTER SYSTEM has set {one['name']} to {one['setting']}")
             fixes += [f"ALTER SYSTEM RESET {one['name']}", "SELECT pg_reload_conf()"]
     # Else it would hold for these statements as well.

@@ -61,7 +61,12 @@ def host_directories(facts: Facts) -> Outcome:
         lines.append(f"{found['mode']:04o} {found['uid']}:{found['gid']} {path}")
         if (found["mode"], found["uid"], found["gid"]) != (mode, owner, group):
             problems.append(f"{path} is {lines[-1].rpartition(' ')[0]}, not {mode:04o} {owner}:{group}")
-    opened = [one for one in facts.seen["host"]["open"] if "can be written" in one]
+    in_memory = tuple(facts.seen["host"]["in_memory"])
+    problems += [
+        f"{path} lies in memory, hides what the disk has there, and is empty after the next start: umount {path}"
+        for path in in_memory
+    ]
+    opened = [one for one in facts.seen["host"]["open"] if "can be written" in one and not one.startswith(in_memory)]
     problems += [f"{one}: chmod o-w {one.partition(' can be ')[0]}" for one in opened]
     problems += [
         f"{path} belongs to user {found['uid']}, who may change it: chown root {path}"
@@ -72,6 +77,10 @@ def host_directories(facts: Facts) -> Outcome:
         f"{path} cannot be read by user {_OWNER}, as whom the containers run: chown {_OWNER}:{_OWNER} {path}"
         for path, found in facts.seen["host"]["configuration"].items()
         if found and not _readable(found)
+    ]
+    problems += [
+        f"{path} does not belong to user {_OWNER}, as whom its service runs: chown -R {_OWNER}:{_OWNER} {path}"
+        for path in facts.seen["host"]["not_owned"]
     ]
     return none_of(problems, f"{len(lines)} directories", "\n".join(lines))
 

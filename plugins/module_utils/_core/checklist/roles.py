@@ -24,7 +24,7 @@ def _rights(role: Mapping[str, Any]) -> str:
     return "more than a user" if role["powerful"] else "ordinary"
 
 
-def logins(role: Mapping[str, Any], own: Collection[str]) -> Iterator[str]:
+def logins(role: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with one role: the stack's own, or one that may log in."""
     name = role["name"]
     if name == "postgres":
@@ -37,17 +37,16 @@ def logins(role: Mapping[str, Any], own: Collection[str]) -> Iterator[str]:
         yield f"the password of {name} is kept in a weak form"
     elif not role["own_password"]:
         yield f"the password of {name} is not the one of the inventory"
-    if role["valid_until"] and name in own:
-        yield (
-            f"the password of {name} ends on {role['valid_until']}; take it back: "
-            f"ALTER ROLE {name} VALID UNTIL 'infinity'"
-        )
 
 
 def mended_by(seen: Mapping[str, Any], own: Collection[str], wanted: Mapping[str, Any]) -> dict[str, str]:
     """What the stack's own roles lack to do their work, what others have beyond it, and the statement that mends it."""
     closed = [role["name"] for role in seen["roles"] if role["name"] in own and not role["login"]]
     said = {f"{name} may not log in (NOLOGIN)": f"ALTER ROLE {name} LOGIN" for name in closed}
+    for role in seen["roles"]:
+        if role["valid_until"] and role["name"] in own:
+            ends = f"the password of {role['name']} ends on {role['valid_until']}"
+            said[ends] = f"ALTER ROLE {identifier(role['name'])} VALID UNTIL 'infinity'"
     for one in seen["barred"]:
         if one["role"] in own:
             said[f"{one['role']} may not {one['deed']}"] = one["fix"]

@@ -79,6 +79,11 @@ def tables_safe(facts: Facts) -> Outcome:
     evidence = "\n".join(f"{one['name']} {one['problem']}: {one['fix']};" for one in found)
     fix = typed(one["fix"] for one in found if one["fix"])
     fix += _MEANT_SO if seen["drifted"] else ""
+    if facts.expected["app"]["migrations"] == "prisma" and not seen["kept"]:
+        problems.append(
+            f"/opt/{facts.stack}/app/schema.json does not know the last migration, so nobody sees changes by hand"
+        )
+        fix = f"{fix} Then: {SITE}".removeprefix(" Then: ")
     # What holds for each new row is no hole any more, but nobody knows about the old ones.
     if problems and not weak:
         return warned("; ".join(problems[:6]), evidence, fix=fix)

@@ -58,7 +58,9 @@ FROM pg_db_role_setting s LEFT JOIN pg_database d ON d.oid = s.setdatabase LEFT 
 ORDER BY 1, 2
 """
 _BY_HAND = """
-SELECT DISTINCT name, setting FROM pg_file_settings WHERE sourcefile LIKE '%postgresql.auto.conf' ORDER BY 1
+SELECT coalesce(name, '') AS name, coalesce(setting, '') AS setting, min(sourceline) AS line,
+       name IS NULL OR (name NOT LIKE '%.%' AND name NOT IN (SELECT name FROM pg_settings)) AS refused
+FROM pg_file_settings WHERE sourcefile LIKE '%postgresql.auto.conf' GROUP BY 1, 2, name ORDER BY 1
 """
 _MEMBERSHIPS = """
 SELECT g.rolname AS granted, m.rolname AS member
@@ -245,6 +247,7 @@ def gather(stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]) 
         }
         # The last, as it leaves the session with another search path.
         kept = definitions.read(f"/opt/{stack}/app/schema.json")
+        found["kept"] = schema.is_kept(session, kept)
         return {**found, "drifted": schema.gather_drift(session, kept, expected["app_role"])}
 
 

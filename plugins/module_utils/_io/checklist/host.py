@@ -14,7 +14,7 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..._core.alert_drill.model import is_over
@@ -23,10 +23,12 @@ from ..._core.checklist.host import FORWARDING, JOURNAL_FILE, SYSCTLS_FILE
 from ..._core.firewall import parse_policy, render, render_file
 from ..._core.sysctls import proc_path
 from .. import nftables, probe, system
-from .logins import members_of, status_of
+from .logins import OWNER, members_of, status_of
 
 #: By a pattern of nginx.conf, and by one of prometheus.yml for the alert drill.
 _READ_WHEN_THERE = ("nginx/conf/*.conf", "monitoring/prometheus/drill/*.json")
+#: What belongs to the user of the containers.
+_WORKED_WITH = ("data/*", "data/*/*", "data/*/*/*", "data/postgres/*/data/*", "nginx/cache", "nginx/cache/*")
 _UNIT = "Id,LoadState,ActiveState,UnitFileState,Result,Triggers,DropInPaths"
 _FIELDS = 4
 _OTHERS_WRITE, _OTHERS = 0o002, 0o007
@@ -50,6 +52,18 @@ _UNITS = (
     "/usr/local/lib/systemd/system/*.*",
     "/run/systemd/transient/*.timer",
 )
+#: What else runs programs as root: when somebody signs in, a package is installed, a device or the network comes, or
+#: the host starts; what is deleted then; and whose packages and libraries are taken. Some of it only by what it says.
+_HOOKS = {
+    "/etc/apt/apt.conf.d/*": "(?:Pre|Post)-(?:Invoke|Install)",
+    "/etc/logrotate.d/*": r"(?m)^\s*(?:prerotate|postrotate|firstaction|lastaction|preremove)\b",
+    "/etc/udev/rules.d/*.rules": r"\b(?:RUN|PROGRAM)\b|IMPORT\{program\}",
+    **dict.fromkeys(("/etc/apt/trusted.gpg.d/*", "/etc/ld.so.conf.d/*.conf"), ""),
+    **dict.fromkeys(("/root/.ssh/rc", "/etc/ssh/sshrc", "/etc/profile.d/*.sh", "/etc/update-motd.d/*"), ""),
+    **dict.fromkeys(("/etc/network/if-*.d/*", "/etc/dhcp/*-hooks.d/*", "/etc/networkd-dispatcher/*.d/*"), ""),
+    **dict.fromkeys((f"/{place}/systemd/system-generators/*" for place in ("etc", "run", "usr/local/lib")), ""),
+    **dict.fromkeys(("/etc/systemd/user/*.*", "/root/.config/systemd/user/*.*", "/etc/tmpfiles.d/*.conf"), ""),
+}
 #: Where systemd-sysctl looks: of files of one name the first is read, and of values for one setting the last counts.
 _SYSCTL_DIRECTORIES = (
     "/etc/sysctl.d",
@@ -88,6 +102,8 @@ def gather(stack: str, expected: Mapping[str, Any], written: Iterable[str] = ())
         "journal_later": _later(JOURNAL_FILE, _JOURNAL_DIRECTORIES),
         "clock": _clock(),
         "open": open_paths(root),
+        "not_owned": not_owned(root),
+        "in_memory": in_memory(root, system.read_text("/proc/self/mounts") or ""),
         "failed_units": system.lines(["systemctl", "--failed", "--plain", "--no-legend", "--full"]),
         "journal": _unit("systemd-journald.service").get("ActiveState", ""),
         "listeners": sorted(probe.probe_host(stack, "17", 1001)["listeners"]),
@@ -153,12 +169,30 @@ def open_paths(root: str) -> list[str]:
     return sorted(found)
 
 
+def not_owned(root: str) -> list[str]:
+    """What services work with, in the first levels of their folders, and what is not theirs."""
+    found = []
+    for path in sorted(path for pattern in _WORKED_WITH for path in glob.glob(f"{root}/{pattern}")):
+        with contextlib.suppress(FileNotFoundError):
+            status = os.lstat(path)
+            if str(status.st_uid) != OWNER and os.path.dirname(path) not in found:
+                found.append(path)
+    return found
+
+
+def in_memory(root: str, mounts: str) -> list[str]:
+    """Folders of the stack on which memory lies instead of the disk."""
+    fields = [line.split() for line in mounts.splitlines()]
+    return sorted({one[1] for one in fields if one[2] in ("tmpfs", "ramfs") and f"{one[1]}/".startswith(f"{root}/")})
+
+
 def gather_jobs(written: Iterable[str]) -> dict[str, list[str]]:
     """Jobs and units that neither a package nor the playbook has written, and those of packages that were edited."""
     paths = [path for pattern in _CRON for path in glob.glob(pattern)]
     units = [path for pattern in _UNITS for path in glob.glob(pattern)]
     paths += [path for path in units if os.path.isfile(path) and not os.path.islink(path)]
-    paths = sorted(path for path in paths if not os.path.basename(path).startswith("."))
+    hooks = set(_hooks())
+    paths = sorted(path for path in (*paths, *hooks) if not os.path.basename(path).startswith("."))
     paths = [path for path in paths if path not in set(written)]
     if not paths:
         return {"strange": [], "edited": []}
@@ -168,8 +202,15 @@ def gather_jobs(written: Iterable[str]) -> dict[str, list[str]]:
     digests = {words[0]: words[1] for words in known if len(words) > 1}
     return {
         "strange": [path for path in paths if path not in packaged],
-        "edited": [path for path in paths if path in digests and _md5(path) != digests[path]],
+        "edited": [path for path in paths if path not in hooks and path in digests and _md5(path) != digests[path]],
     }
+
+
+def _hooks() -> Iterator[str]:
+    for pattern, says in _HOOKS.items():
+        for path in glob.glob(pattern):
+            if os.path.isfile(path) and not os.path.islink(path) and re.search(says, system.read_text(path) or ""):
+                yield path
 
 
 def _md5(path: str) -> str:

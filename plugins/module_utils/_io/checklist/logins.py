@@ -14,7 +14,9 @@ import os
 import pwd
 import re
 import stat
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from ..._core.checklist.administrators import ACCOUNTS, RAISED
@@ -37,10 +39,13 @@ _NO_SHELLS = ("/nologin", "/false", "/sync")
 _SSH_STOPPED = ("privilege separation directory", "no hostkeys available", "connection test specification")
 _KEY = re.compile(r"(?:^|\s)(?:ssh|ecdsa|sk)-\S+ (AAAA[A-Za-z0-9+/]+)=*(.*)$")
 #: Whoever belongs to one of these reads or writes everything. The engine's group has a check of its own.
-_POWERFUL = ("adm", "disk", "lxd", "sudo")
+_POWERFUL = ("adm", "disk", "incus-admin", "kmem", "lxd", "shadow", "sudo")
 _HOME, _SHELL = 5, 6
+#: Of a line of /etc/shadow, in days: when the password was changed, how long it holds, and when the account ends.
+_AGES = (2, 4, 7)
+_DAY, _NEVER = 86400, 10_000
 #: As whom the containers run.
-_OWNER = "1001"
+OWNER = "1001"
 #: What root does by them, so that whoever may write one is root.
 _DECISIVE = (
     *("/", "/etc", "/etc/cron.*", "/etc/pam.d", "/etc/ssh", "/etc/sudoers.d", "/etc/systemd", "/etc/systemd/system"),
@@ -56,6 +61,7 @@ _DECISIVE = (
 )
 #: Whoever asks is let in, and nothing further is asked.
 _PERMITS = re.compile(r"^\s*auth\s+(?:sufficient|\[[^]]*success=(?:done|end)[^]]*\])\s+pam_permit", re.MULTILINE)
+_LOADED = re.compile(r"^\s*(LD_(?:AUDIT|LIBRARY_PATH|PRELOAD)=\S+)", re.MULTILINE)
 _PROGRAMS = ("/usr/bin", "/usr/sbin")
 #: Where no package puts a program that runs as root for everybody.
 _PLACES = ("/usr/local", "/opt", "/srv", "/home", "/root", "/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - to look
@@ -77,15 +83,26 @@ def gather(stack: str, written: Iterable[str]) -> dict[str, Any]:
         "keys": [key for words in accounts if len(words) > _HOME for key in _keys(words[0], words[_HOME])],
         "members": [{"who": who, "group": group} for group in _POWERFUL for who in members_of(group)],
         "decisive": {path: status_of(path) for path in decisive_files(stack, written)},
-        "preload": (system.read_text("/etc/ld.so.preload") or "").split(),
+        "ending": {words[0]: days for words in shadow if words[0] in ("root", own) for days in _days_left(words)},
+        "preload": [*_preloaded(), *_environment()],
+        "locked_out": _locked_out(own),
         "sudo": sudo_rules(),
         "containers": [
-            {"name": words[0], "shell": words[-1]} for words in accounts if len(words) > _SHELL and words[2] == _OWNER
+            {"name": words[0], "shell": words[-1]} for words in accounts if len(words) > _SHELL and words[2] == OWNER
         ],
         "permitting": [path for path in glob.glob("/etc/pam.d/*") if _PERMITS.search(system.read_text(path) or "")],
         "raised": [path for path in raised(_programs()) if not RAISED.fullmatch(os.path.basename(path))],
         "raised_elsewhere": list(raised(below(_PLACES, f"/opt/{stack}/data"))),
     }
+
+
+def _days_left(words: Sequence[str]) -> list[int]:
+    """How long an account of /etc/shadow can be signed in to, by its own end and by the age of its password."""
+    today = int(time.time() // _DAY)
+    changed, most, ends = (int(words[place]) if words[place:] and words[place] else -1 for place in _AGES)
+    by_age = changed + most if changed > 0 and most >= 0 else 0 if changed == 0 else today + _NEVER
+    left = min(by_age, ends if ends >= 0 else by_age) - today
+    return [left] if left < _NEVER else []
 
 
 def status_of(path: str) -> dict[str, int] | None:
@@ -128,6 +145,40 @@ def _ssh(account: str) -> dict[str, str]:
     refused = said.code != 0 and not any(reason in said.err for reason in _SSH_STOPPED)
     options["error"] = (said.err.strip() or "it does not say why").splitlines()[0] if refused else ""
     return {name: options.get(name, "") for name in _SSH_OPTIONS}
+
+
+def _locked_out(account: str) -> list[str]:
+    """The options of sshd by which the account is refused, whatever its key. Addresses are passed over."""
+    sshd = system.find_program("sshd")
+    said = system.run([sshd, "-T", "-C", f"user={account},{_SSH_FROM}"], stdin="", check=False).out if sshd else ""
+    groups = [one.gr_name for one in grp.getgrall() if account in members_of(one.gr_name)]
+    names = {"users": [account], "groups": groups}
+    found = []
+    for kind, own in names.items():
+        allowed, denied = (_patterns(said, f"{verb}{kind}") for verb in ("allow", "deny"))
+        if allowed and not _any_matches(own, allowed):
+            found.append(f"Allow{kind.title()}")
+        if _any_matches(own, denied):
+            found.append(f"Deny{kind.title()}")
+    return found
+
+
+def _patterns(said: str, option: str) -> list[str]:
+    words = (line.split() for line in said.splitlines())
+    return [name for one in words if one and one[0] == option for name in one[1:]]
+
+
+def _any_matches(names: Iterable[str], patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern.partition("@")[0]) for name in names for pattern in patterns)
+
+
+def _preloaded() -> list[str]:
+    return [f"{path} of /etc/ld.so.preload" for path in (system.read_text("/etc/ld.so.preload") or "").split()]
+
+
+def _environment() -> list[str]:
+    """What the environment of everybody who signs in has loaded."""
+    return [f"{found} of /etc/environment" for found in _LOADED.findall(system.read_text("/etc/environment") or "")]
 
 
 def _keys(account: str, home: str) -> list[dict[str, str]]:

@@ -38,6 +38,18 @@ FROM options
 WHERE CASE key WHEN 'autovacuum_vacuum_threshold' THEN value::float >= greatest(1000000, reltuples)
                WHEN 'autovacuum_vacuum_scale_factor' THEN value::float >= 1 ELSE false END
 UNION ALL
+SELECT name, 'hardly ever gets new statistics: ' || option, 'ALTER TABLE ' || name || ' RESET (' || key || ')'
+FROM options
+WHERE CASE key WHEN 'autovacuum_analyze_threshold' THEN value::float >= greatest(1000000, reltuples)
+               WHEN 'autovacuum_analyze_scale_factor' THEN value::float >= 1 ELSE false END
+UNION ALL
+SELECT own.name, 'has no statistics of ' || string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum)
+                 || ', so the planner guesses',
+       'ALTER TABLE ' || own.name || string_agg(' ALTER COLUMN ' || quote_ident(a.attname) || ' SET STATISTICS -1', ','
+                                                ORDER BY a.attnum)
+FROM own JOIN pg_attribute a ON a.attrelid = own.oid
+WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget = 0 GROUP BY own.name
+UNION ALL
 SELECT own.name, 'has triggers that ' || CASE t.tgenabled WHEN 'D' THEN 'are switched off, '
                  ELSE 'only a replica fires, ' END || string_agg(t.tgname, ', ' ORDER BY t.tgname),
        'ALTER TABLE ' || own.name || string_agg(' ENABLE TRIGGER ' || quote_ident(t.tgname), ',' ORDER BY t.tgname)
@@ -73,7 +85,8 @@ SELECT name, 'has the constraint ' || label || CASE WHEN definition LIKE '%NOT E
                 || replace(definition, ' NOT ENFORCED', '') END AS fix
 FROM own ORDER BY 1, 2
 """
-#: What only a superuser makes, extensions aside. Logical replication is the user's where wal_level says so.
+#: What only a superuser makes, extensions aside. Logical replication is the user's where wal_level says so, and a
+#: database that belongs to a role of theirs.
 _STRANGERS = """
 SELECT 'the function ' || p.oid::regprocedure AS name,
        'runs as the superuser ' || pg_get_userbyid(p.proowner) || ' for whoever calls it (SECURITY DEFINER)' AS problem,
@@ -97,6 +110,12 @@ UNION ALL
 SELECT 'the database ' || quote_ident(datname), 'belongs to ' || pg_get_userbyid(datdba),
        format('ALTER DATABASE %%I OWNER TO %%I', datname, %(owner)s::text), 'pg_database'::regclass, oid
 FROM pg_database WHERE datname = current_database() AND pg_get_userbyid(datdba) <> %(owner)s
+UNION ALL
+SELECT 'the database ' || quote_ident(datname), 'is not the stack''s, and whoever may log in may connect to it; drop '
+       'it, or close it; what is yours: give it to a role of postgres_roles_extra',
+       'ALTER DATABASE ' || quote_ident(datname) || ' ALLOW_CONNECTIONS false', 'pg_database'::regclass, oid
+FROM pg_database WHERE datallowconn AND datname NOT IN ('postgres', 'template0', 'template1', current_database())
+  AND pg_get_userbyid(datdba) <> ALL(%(extra)s::text[])
 """
 _OF_NO_EXTENSION = """
 SELECT name, problem, fix FROM ({strangers}) s
@@ -140,12 +159,14 @@ WHERE NOT EXISTS (SELECT FROM pg_stat_progress_create_index p
                     AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted)
 ORDER BY 1
 """
-#: What belongs to others; those of extensions aside, and sequences that go with their table.
+#: What belongs to others, in any schema; those of extensions aside, and sequences that go with their table.
 _STRANGE_OWNERS = """
 SELECT x.name, pg_get_userbyid(x.relowner) AS owner,
        'ALTER TABLE ' || x.name || ' OWNER TO ' || quote_ident(%(owner)s) AS fix
-FROM (SELECT c.*, 'public.' || quote_ident(c.relname) AS name FROM pg_class c
-      WHERE c.relnamespace = to_regnamespace('public') AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')) x
+FROM (SELECT c.*, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast') AND n.nspname NOT LIKE 'pg\\_temp\\_%%'
+        AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S')) x
 WHERE pg_get_userbyid(x.relowner) <> ALL(%(owners)s::text[])
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = x.oid
                   AND (d.deptype = 'e' OR (x.relkind = 'S' AND d.deptype IN ('a', 'i'))))
@@ -159,7 +180,11 @@ def gather(session: Session, expected: Mapping[str, Any]) -> dict[str, Any]:
     if expected["app_role_creates_tables"]:
         owners.append(expected["app_role"])
     own = {"revoked": list(expected["app_role_revoked"]), "app": expected["app_role"]}
-    told = {"owner": expected["owner_role"], "logical": expected["settings"].get("wal_level") == "logical"}
+    told = {
+        "owner": expected["owner_role"],
+        "extra": list(expected["roles_extra"]),
+        "logical": expected["settings"].get("wal_level") == "logical",
+    }
     return {
         "strangers": session.query(_OF_NO_EXTENSION.replace("{strangers}", _STRANGERS), told),
         "sequences": _sequences(session),
@@ -204,6 +229,11 @@ def gather_drift(session: Session, kept: Mapping[str, Any], app: str) -> list[di
         return []
     applied = Ledger(session, "public").checksums()
     return _unless_locked(lambda: drift(kept, applied, definitions.look(session, "public"), app))
+
+
+def is_kept(session: Session, kept: Mapping[str, Any]) -> bool:
+    """Whether it is known what the schema was after its last migration, where there was one."""
+    return not set(Ledger(session, "public").checksums()) - set(kept.get("migrations", {}))
 
 
 def gather_migrations(ledger: Ledger) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -31,6 +32,9 @@ def test_jobs_are_a_packages_or_the_playbooks_or_are_told(tmp_path: Path, monkey
     (tmp_path / "ssh.service.d/x.conf").write_text("")
     monkeypatch.setattr(host, "_CRON", (f"{tmp_path}/[ce]*",))
     monkeypatch.setattr(host, "_UNITS", (f"{tmp_path}/*.*", f"{tmp_path}/*.d/*.conf"))
+    (tmp_path / "hook").write_text('DPkg::Post-Invoke {"x";};')
+    (tmp_path / "hooked").write_text('APT::Color "1";')
+    monkeypatch.setattr(host, "_HOOKS", {f"{tmp_path}/hook*": "Post-Invoke"})
     right = hashlib.md5(b"crontab", usedforsecurity=False).hexdigest()
     say(
         monkeypatch,
@@ -40,7 +44,12 @@ def test_jobs_are_a_packages_or_the_playbooks_or_are_told(tmp_path: Path, monkey
         },
     )
     assert host.gather_jobs([f"{tmp_path}/school-backup-full.timer"]) == {
-        "strange": [f"{tmp_path}/evil", f"{tmp_path}/school-evil.timer", f"{tmp_path}/ssh.service.d/x.conf"],
+        "strange": [
+            f"{tmp_path}/evil",
+            f"{tmp_path}/hook",
+            f"{tmp_path}/school-evil.timer",
+            f"{tmp_path}/ssh.service.d/x.conf",
+        ],
         "edited": [f"{tmp_path}/edited"],
     }
 
@@ -72,6 +81,27 @@ def test_of_kernel_settings_what_is_read_after_the_stacks_counts(tmp_path: Path)
         f"{etc}/99-x.conf": "etc",
         f"{lib}/99-y.conf": "lib",
     }
+
+
+def test_what_lies_in_memory_is_told() -> None:
+    mounts = ["/dev/sda / ext4 rw 0 0", "tmpfs /run tmpfs rw 0 0", "/dev/sdb /opt/school/data ext4 rw 0 0"]
+    assert host.in_memory("/opt/school", "\n".join(mounts)) == []
+    mounts.append("tmpfs /opt/school/backup/dumps tmpfs rw 0 0")
+    assert host.in_memory("/opt/school", "\n".join(mounts)) == ["/opt/school/backup/dumps"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
+def test_what_does_not_belong_to_the_services_is_told_once(tmp_path: Path) -> None:
+    for path in ("data/redis/aof/file", "nginx/cache/pdf/file", "backup/dumps/file"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text("")
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        os.chown(path, 1001, 1001)
+    os.chown(tmp_path / "backup/dumps/file", 0, 0)
+    assert host.not_owned(str(tmp_path)) == []
+    for path in ("nginx/cache", "nginx/cache/pdf", "data/redis/aof/file"):
+        os.chown(tmp_path / path, 0, 0)
+    assert host.not_owned(str(tmp_path)) == [f"{tmp_path}/data/redis/aof/file", f"{tmp_path}/nginx/cache"]
 
 
 def test_disks_that_the_next_start_waits_for_are_told(tmp_path: Path) -> None:

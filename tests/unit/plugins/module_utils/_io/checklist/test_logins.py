@@ -55,6 +55,45 @@ def test_sshd_is_asked_for_an_account_so_that_blocks_of_match_count(monkeypatch:
     assert asked[0][3].startswith("user=teacher,host=localhost,addr=203.0.113.1")
 
 
+@pytest.mark.parametrize(
+    ("line", "left"),
+    [
+        ("root:*:10000:0:99999:7:::", []),
+        ("root:*:10000::::::", []),
+        ("root:*:10000:0:90:7:::", [80]),
+        ("root:*:10000:0:5:7:::", [-5]),
+        ("root:*:0:0:99999:7:::", [-10010]),
+        ("root:*:10000:0:99999:7::10013:", [3]),
+        ("root:*:10000:0:5:7::10013:", [-5]),
+        ("root:*", []),
+    ],
+)
+def test_how_long_an_account_can_be_used(line: str, left: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logins.time, "time", lambda: 10010 * 86400.0 + 5)
+    assert logins._days_left(line.split(":")) == left
+
+
+@pytest.mark.parametrize(
+    ("said", "options"),
+    [
+        ("port 22\n", []),
+        ("allowusers deploy ro*@192.0.2.*\n", []),
+        ("allowusers deploy\nallowusers teacher\n", ["AllowUsers"]),
+        ("denyusers root@192.0.2.1\nallowgroups ssh\n", ["DenyUsers", "AllowGroups"]),
+        ("allowgroups root\ndenygroups ssh\n", []),
+    ],
+)
+def test_who_is_refused_by_sshd_is_known(said: str, options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logins.system, "find_program", lambda name: f"/usr/sbin/{name}")
+    say(monkeypatch, {"-T": said})
+    assert logins._locked_out("root") == options
+
+
+def test_what_the_environment_loads_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logins.system, "read_text", lambda _path: 'LANG="C"\nLD_PRELOAD=/tmp/a.so\n#LD_AUDIT=x\n')
+    assert logins._environment() == ["LD_PRELOAD=/tmp/a.so of /etc/environment"]
+
+
 def test_who_has_no_shell_is_not_asked_for() -> None:
     lines = ("root:x:0:0:root:/root:/bin/bash", "www-data:x:33:33::/var/www:/usr/sbin/nologin", "torn:x")
     assert logins._with_shell([line.split(":") for line in lines]) == ["root"]
