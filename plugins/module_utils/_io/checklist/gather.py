@@ -46,7 +46,7 @@ GATHERERS: Mapping[str, Gatherer] = {
     "access": lambda _expected, _secrets: host.gather_access(),
     "logins": lambda expected, _secrets: logins.gather(expected["stack"], expected["files"]),
     "programs": lambda expected, _secrets: programs.gather(expected),
-    "jobs": lambda expected, _secrets: host.gather_jobs(expected["files"]),
+    "jobs": lambda expected, _secrets: host.gather_jobs(expected["stack"], expected["files"]),
     "released": lambda expected, _secrets: engine.gather_released(expected["stack"]),
     "updates": lambda _expected, _secrets: updates.gather(),
     "backups": lambda expected, _secrets: custody.gather_backups(expected["stack"]),

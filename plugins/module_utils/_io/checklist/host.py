@@ -64,6 +64,8 @@ _HOOKS = {
     **dict.fromkeys((f"/{place}/systemd/system-generators/*" for place in ("etc", "run", "usr/local/lib")), ""),
     **dict.fromkeys(("/etc/systemd/user/*.*", "/root/.config/systemd/user/*.*", "/etc/tmpfiles.d/*.conf"), ""),
 }
+#: What a load test leaves, so that a boot closes what it has opened, and what that file says.
+_OF_LOAD_TESTS = ("/etc/tmpfiles.d/{}-load-test.conf", "r! /opt/{}/nginx/conf/load-test.conf")
 #: Where systemd-sysctl looks: of files of one name the first is read, and of values for one setting the last counts.
 _SYSCTL_DIRECTORIES = (
     "/etc/sysctl.d",
@@ -186,14 +188,16 @@ def in_memory(root: str, mounts: str) -> list[str]:
     return sorted({one[1] for one in fields if one[2] in ("tmpfs", "ramfs") and f"{one[1]}/".startswith(f"{root}/")})
 
 
-def gather_jobs(written: Iterable[str]) -> dict[str, list[str]]:
+def gather_jobs(stack: str, written: Iterable[str]) -> dict[str, list[str]]:
     """Jobs and units that neither a package nor the playbook has written, and those of packages that were edited."""
+    left, says = (one.format(stack) for one in _OF_LOAD_TESTS)
+    own = {*written, *([left] if (system.read_text(left) or "").strip() == says else [])}
     paths = [path for pattern in _CRON for path in glob.glob(pattern)]
     units = [path for pattern in _UNITS for path in glob.glob(pattern)]
     paths += [path for path in units if os.path.isfile(path) and not os.path.islink(path)]
     hooks = set(_hooks())
     paths = sorted(path for path in (*paths, *hooks) if not os.path.basename(path).startswith("."))
-    paths = [path for path in paths if path not in set(written)]
+    paths = [path for path in paths if path not in own]
     if not paths:
         return {"strange": [], "edited": []}
     said = system.run(["dpkg-query", "--search", *paths], stdin="", check=False)

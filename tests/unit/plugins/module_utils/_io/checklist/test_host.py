@@ -34,6 +34,8 @@ def test_jobs_are_a_packages_or_the_playbooks_or_are_told(tmp_path: Path, monkey
     monkeypatch.setattr(host, "_UNITS", (f"{tmp_path}/*.*", f"{tmp_path}/*.d/*.conf"))
     (tmp_path / "hook").write_text('DPkg::Post-Invoke {"x";};')
     (tmp_path / "hooked").write_text('APT::Color "1";')
+    (tmp_path / "hook-of-school").write_text("Post-Invoke of school\n")
+    monkeypatch.setattr(host, "_OF_LOAD_TESTS", (f"{tmp_path}/hook-of-{{}}", "Post-Invoke of {}"))
     monkeypatch.setattr(host, "_HOOKS", {f"{tmp_path}/hook*": "Post-Invoke"})
     right = hashlib.md5(b"crontab", usedforsecurity=False).hexdigest()
     say(
@@ -43,7 +45,7 @@ def test_jobs_are_a_packages_or_the_playbooks_or_are_told(tmp_path: Path, monkey
             "--show": f" {tmp_path}/crontab {right}\n {tmp_path}/edited {right} obsolete\n\n",
         },
     )
-    assert host.gather_jobs([f"{tmp_path}/school-backup-full.timer"]) == {
+    assert host.gather_jobs("school", [f"{tmp_path}/school-backup-full.timer"]) == {
         "strange": [
             f"{tmp_path}/evil",
             f"{tmp_path}/hook",
