@@ -41,6 +41,8 @@ QUICK = ("lint/ruff", "lint/format", "lint/mypy", "lint/yamllint", "lint/changel
 FIRST_SCENARIO = "molecule/sandbox_host"
 #: Where Ansible says that a task failed, and how many lines are shown before that and after it.
 TASK_FAILED = re.compile(r"(fatal|failed): \[")
+#: What names the failure in a line: Ansible's or pytest's.
+REASON = re.compile(r"(fatal|failed): \[|FAILED |ERROR ")
 BEFORE, AFTER = 4, 40
 #: The longest go first, so that no lane waits for them in the end, then what says most; last what is tested twice.
 FIRST = (
@@ -222,6 +224,19 @@ def excerpt(log: Path) -> str:
     return "\n".join(line[:2000] for line in lines[start:][: BEFORE + AFTER])
 
 
+def reason(log: Path) -> str:
+    """The last lines that name a failure, for the very end of the output: often that is all that is kept."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    task = ""
+    found = []
+    for line in lines:
+        if line.startswith("TASK ["):
+            task = line.rstrip(" *")
+        if REASON.match(line):
+            found.append(f"{task} {line[:200]}".strip())
+    return "".join(f"\n  {one}" for one in found[-3:])
+
+
 def main(arguments: list[str]) -> int:
     """Run the wanted stages, all of them by default, and print the count."""
     available = stages()
@@ -242,7 +257,7 @@ def main(arguments: list[str]) -> int:
     if late:
         print(f"\nskipped, since they would not have ended within {minutes:g} minutes: {', '.join(sorted(late))}")
     if failed:
-        print(f"\nfailed stages: {', '.join(failed)}")
+        print("\nfailed stages:", *(f"{name}{reason(kept(name, 'log'))}" for name in failed), sep="\n")
     print(f"\n{total.passed} passed, {total.failed} failed, {total.skipped} skipped")
     return 1 if total.failed or not total.passed else 0
 

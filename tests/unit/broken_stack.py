@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from typing import Any, Callable
 
-from unit.healthy_stack import BACKUP, DAY, GATE, LISTING, NOW, RULES_FILE
+from unit.healthy_stack import BACKUP, DAY, GATE, LISTING, NOW, RULES_FILE, sshd
 
 OWNER = "ALTER TABLE public.students OWNER TO school_owner"
 NGINX = "/opt/school/nginx/conf/nginx.conf"
@@ -834,6 +834,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("scheduled-jobs", _seen("jobs", strange=["/etc/cron.d/school-evil"]), "school-evil has a name of the stack's"),
     ("scheduled-jobs", _seen("jobs", strange=["/root/.ssh/rc"], edited=["/etc/cron.d/a"]), "the stack: /root/.ssh/rc"),
     ("logins", _seen("logins", "ssh", "root", permitrootlogin="yes"), "root can sign in over ssh by a password"),
+    (
+        "logins",
+        _seen("logins", "ssh", **{"root with Address 10.0.0.0/8": {**sshd(), "permitrootlogin": "yes"}}),
+        "root with Address 10.0.0.0/8 can sign in over ssh by a password",
+    ),
     ("logins", _seen("logins", "ssh", "root", error="line 3: Bad option"), "see sshd -t: line 3: Bad option"),
     ("logins", _seen("logins", "decisive", "/etc/shadow", mode=0o644), "mode 0644: chmod 0640 /etc/shadow"),
     (

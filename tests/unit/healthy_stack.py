@@ -350,7 +350,7 @@ def _unit(state: str = "active", **more: str) -> dict[str, str]:
     return {"LoadState": "loaded", "ActiveState": state, "UnitFileState": "enabled", "Result": "success", **more}
 
 
-def _ssh() -> dict[str, str]:
+def sshd() -> dict[str, str]:
     return {
         "authorizedkeyscommand": "none",
         "authorizedkeysfile": ".ssh/authorized_keys .ssh/authorized_keys2",
@@ -426,7 +426,7 @@ def _host() -> dict[str, Any]:
             "roots": ["root"],
             "open": [],
             "passwords": [],
-            "ssh": {"root": _ssh(), "admin": _ssh()},
+            "ssh": {"root": sshd(), "admin": sshd()},
             "as": "root",
             "keys": [{"account": "root", "key": "SHA256:one", "comment": "sandbox"}],
             "members": [{"who": "root", "group": "adm"}],

@@ -85,8 +85,11 @@ def logins(facts: Facts) -> Outcome:
     empty = [name for name, one in seen["ssh"].items() if one["permitemptypasswords"] == "yes"]
     if empty:
         problems.append(f"sshd takes empty passwords, for {', '.join(empty[:5])}")
-    if root["permitrootlogin"] == root["passwordauthentication"] == "yes":
-        problems.append(f"root can sign in over ssh by a password that may be guessed: {_KEYS_ONLY}")
+    problems += [
+        f"{name} can sign in over ssh by a password that may be guessed: {_KEYS_ONLY}"
+        for name, one in seen["ssh"].items()
+        if name.split()[0] == "root" and one["permitrootlogin"] == one["passwordauthentication"] == "yes"
+    ]
     if root["error"]:
         problems.append(
             f"sshd cannot read its settings and lets nobody in once it is restarted, see sshd -t: {root['error']}"
@@ -143,7 +146,11 @@ def _too_open(path: str, found: Mapping[str, Any]) -> list[str]:
 def _warnings(facts: Facts) -> dict[str, str]:
     """What may be meant so, and what to do about it else."""
     seen, said = facts.seen["logins"], {}
-    guessed = [name for name in seen["passwords"] if seen["ssh"][name]["passwordauthentication"] == "yes"]
+    guessed = [
+        name
+        for name, one in seen["ssh"].items()
+        if name.split()[0] in seen["passwords"] and one["passwordauthentication"] == "yes"
+    ]
     if guessed:
         said[f"{', '.join(guessed[:5])} can sign in over ssh by a password that may be guessed"] = _KEYS_ONLY
     for one in seen["sudo"]:

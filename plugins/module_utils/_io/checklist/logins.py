@@ -15,7 +15,7 @@ import pwd
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -33,7 +33,11 @@ _SSH_OPTIONS = (
     "error",
 )
 #: From somewhere on the internet (RFC 5737): without a connection, blocks of Match would be passed over.
-_SSH_FROM = "host=localhost,addr=203.0.113.1,laddr=127.0.0.1,lport=22"
+_SSH_FROM = {"host": "localhost", "addr": "203.0.113.1", "laddr": "127.0.0.1", "lport": "22"}
+#: What a block of Match may say of the connection, in small letters, and how sshd is asked about it.
+_SSH_CRITERIA = {"address": "addr", "host": "host", "localaddress": "laddr", "localport": "lport"}
+_SSH_FILES = ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf")
+_MATCH = re.compile(r"^\s*match\s+(.*)$", re.MULTILINE | re.IGNORECASE)
 _NO_SHELLS = ("/nologin", "/false", "/sync")
 #: Why it stops though its files are right: it does not run and has no folder or keys, or wants to know who asks.
 _SSH_STOPPED = ("privilege separation directory", "no hostkeys available", "connection test specification")
@@ -78,7 +82,7 @@ def gather(stack: str, written: Iterable[str]) -> dict[str, Any]:
         "roots": [words[0] for words in accounts if len(words) > 2 and words[2] == "0"],  # noqa: PLR2004
         "open": [words[0] for words in shadow if len(words) > 1 and not words[1]],
         "passwords": passwords,
-        "ssh": {name: _ssh(name) for name in sorted({"root", own, *passwords, *_with_shell(accounts)})},
+        "ssh": _ssh_of(sorted({"root", own, *passwords, *_with_shell(accounts)})),
         "as": own,
         "keys": [key for words in accounts if len(words) > _HOME for key in _keys(words[0], words[_HOME])],
         "members": [{"who": who, "group": group} for group in _POWERFUL for who in members_of(group)],
@@ -135,12 +139,49 @@ def _with_shell(accounts: Iterable[Sequence[str]]) -> list[str]:
     return [words[0] for words in accounts if len(words) > _SHELL and not words[_SHELL].endswith(_NO_SHELLS)]
 
 
-def _ssh(account: str) -> dict[str, str]:
+def _ssh_of(accounts: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The options of sshd by account, and by account and the connection where those are others."""
+    found = {}
+    texts = [system.read_text(path) or "" for pattern in _SSH_FILES for path in sorted(glob.glob(pattern))]
+    elsewhere = connections("\n".join(texts))
+    for account in accounts:
+        usual = found[account] = _ssh(account)
+        for name, connection in elsewhere.items():
+            options = _ssh(account, connection)
+            if options != usual:
+                found[f"{account} {name}"] = options
+    return found
+
+
+def connections(text: str) -> dict[str, dict[str, str]]:
+    """Read of sshd's files one connection for each block of Match that asks where one comes from or arrives."""
+    found = {}
+    for line in _MATCH.findall(text):
+        words = re.split(r"[\s=]+", line.strip())
+        asked = {
+            criterion: next((one for one in patterns.strip('"').split(",") if not one.startswith("!")), "")
+            for criterion, patterns in zip(words[::2], words[1::2], strict=False)
+            if criterion.lower() in _SSH_CRITERIA
+        }
+        values = {
+            _SSH_CRITERIA[criterion.lower()]: pattern.partition("/")[0].replace("*", "1").replace("?", "1")
+            for criterion, pattern in asked.items()
+        }
+        if all(values.values()) and values:
+            found["with " + " ".join(f"{criterion} {pattern}" for criterion, pattern in asked.items())] = {
+                **_SSH_FROM,
+                **values,
+            }
+    return found
+
+
+def _ssh(account: str, connection: Mapping[str, str] = _SSH_FROM) -> dict[str, str]:
     """The options of sshd for who signs in as ``account``, and as ``error`` why it cannot read its files."""
     sshd = system.find_program("sshd")
     if sshd is None:
         return dict.fromkeys(_SSH_OPTIONS, "")
-    said = system.run([sshd, "-T", "-C", f"user={account},{_SSH_FROM}"], stdin="", check=False)
+    asked = ",".join(f"{name}={value}" for name, value in {"user": account, **connection}.items())
+    said = system.run([sshd, "-T", "-C", asked], stdin="", check=False)
     options = dict(line.partition(" ")[::2] for line in said.out.splitlines())
     refused = said.code != 0 and not any(reason in said.err for reason in _SSH_STOPPED)
     options["error"] = (said.err.strip() or "it does not say why").splitlines()[0] if refused else ""

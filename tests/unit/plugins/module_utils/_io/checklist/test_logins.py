@@ -52,7 +52,38 @@ def test_sshd_is_asked_for_an_account_so_that_blocks_of_match_count(monkeypatch:
     asked = say(monkeypatch, {"-T": "passwordauthentication yes\n"})
     assert logins._ssh("teacher")["passwordauthentication"] == "yes"
     assert asked[0][1:3] == ["-T", "-C"]
-    assert asked[0][3].startswith("user=teacher,host=localhost,addr=203.0.113.1")
+    assert asked[0][3] == "user=teacher,host=localhost,addr=203.0.113.1,laddr=127.0.0.1,lport=22"
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "changed"),
+    [
+        ("Match Address 10.0.0.0/8\n  PasswordAuthentication yes", "with Address 10.0.0.0/8", {"addr": "10.0.0.0"}),
+        ("match address !10.1.2.3,10.1.*.?", "with address 10.1.*.?", {"addr": "10.1.1.1"}),
+        ('Match User admin Address "fd00::/8"', "with Address fd00::/8", {"addr": "fd00::"}),
+        ("Match Address=::1 LocalPort=2222", "with Address ::1 LocalPort 2222", {"addr": "::1", "lport": "2222"}),
+        ("Match Host a.example", "with Host a.example", {"host": "a.example"}),
+    ],
+)
+def test_sshd_is_asked_as_from_where_a_block_of_match_says(text: str, name: str, changed: dict[str, str]) -> None:
+    assert logins.connections(text) == {name: {**logins._SSH_FROM, **changed}}
+
+
+@pytest.mark.parametrize("text", ["Match all", "Match User a", "# Match Address 10.0.0.0/8", "Match Address !10.0.0.1"])
+def test_a_block_of_match_that_holds_from_everywhere_needs_no_connection_of_its_own(text: str) -> None:
+    assert logins.connections(text) == {}
+
+
+def test_what_sshd_does_elsewhere_is_told_only_where_it_is_something_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sshd_config").write_text("Match Address 10.0.0.0/8\nMatch Address 192.168.0.0/16\n")
+    monkeypatch.setattr(logins, "_SSH_FILES", (str(tmp_path / "sshd_config"),))
+    monkeypatch.setattr(
+        logins, "_ssh", lambda _who, there=logins._SSH_FROM: {"passwordauthentication": there["addr"][:3]}
+    )
+    monkeypatch.setitem(logins._SSH_FROM, "addr", "192.0.2.1")
+    assert list(logins._ssh_of(["root"])) == ["root", "root with Address 10.0.0.0/8"]
 
 
 @pytest.mark.parametrize(
