@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import fcntl
 import importlib.util
 import ipaddress
 import json
+import resource
 import shutil
 import socket
 import subprocess
@@ -232,6 +234,33 @@ def test_moments_are_kept_to_less_than_a_millisecond(wire: Any) -> None:
         alarm.wait(moment)
         late.append(time.perf_counter() - moment)
     assert 0 <= sorted(late)[50] < 0.0004
+
+
+def test_more_users_have_connections_than_a_process_may_open_files_at_first(generate: Any) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    try:
+        done = generate("'/'", load={"users": 150, "rates": {"page": 100.0}, "students": 1}, users=150)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    page = step_of(done)["scenarios"]["page"]
+    assert (page["requests"], page["errors"]) == (300, 0), page["messages"]
+
+
+def test_a_connection_is_kept_whatever_the_number_of_its_file(wire: Any) -> None:
+    """select knows 1024 files, and a thousand users have a connection each."""
+    here, there = socket.socketpair()
+    high = socket.socket(fileno=fcntl.fcntl(here, fcntl.F_DUPFD, 1024))
+    with here, there, high:
+        assert high.fileno() >= 1024
+        assert wire.is_open(None, high)
+        there.send(b"x")
+        assert not wire.is_open(None, high)
+        there.close()
+        high.recv(1)
+        assert not wire.is_open(None, high)
+    assert not wire.is_open(None, high)
+    assert not wire.is_open(None, None)
 
 
 def test_a_name_is_looked_up_once(wire: Any, monkeypatch: pytest.MonkeyPatch) -> None:

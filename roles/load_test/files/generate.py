@@ -17,8 +17,8 @@ import importlib.util  # noqa: E402
 import inspect  # noqa: E402
 import itertools  # noqa: E402
 import json  # noqa: E402
-import math  # noqa: E402
 import os  # noqa: E402
+import resource  # noqa: E402
 import secrets  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
@@ -191,12 +191,10 @@ class Generator:
         self.seen = {name: Seen() for name in load.rates}
         pool = gevent.pool.Group()
         late: list[float] = []
-        ready: deque[Turn] = deque()
         sent, skew, used = 0, time.time() - time.perf_counter(), 0.0
         begin = time.perf_counter() + 0.2
         for offset, name in schedule.arrivals(load.rates, warm + seconds):
-            turn = Turn(begin + offset, counted=offset >= warm)
-            self._send(ready, late, turn.moment - AHEAD_SECONDS)
+            turn = Turn(begin + offset, late if offset >= warm else None)
             self.alarm.wait(turn.moment - AHEAD_SECONDS)
             if turn.counted:
                 used = used or time.process_time()
@@ -205,11 +203,9 @@ class Generator:
                     self.seen[name].add(WAIT_SECONDS, f"not sent: {OUTSTANDING} others were waiting for their answers")
                 continue
             sent += turn.counted
-            ready.append(turn)
             pool.spawn(self._arrive, name, turn)
             if sent % 100 == 0:
                 self._alive()
-        self._send(ready, late, math.inf)
         ended = time.perf_counter()
         cpu = (time.process_time() - used) / max(ended - begin - warm, 0.001)
         pool.join(timeout=WAIT_SECONDS + 5)
@@ -237,20 +233,12 @@ class Generator:
             },
         }
 
-    def _send(self, ready: deque[Turn], late: list[float], until: float) -> None:
-        """Start those whose moment comes before that one, each at its moment."""
-        while ready and ready[0].moment <= until:
-            turn = ready.popleft()
-            self.alarm.wait(turn.moment)
-            turn.start.set()
-            if turn.counted:
-                late.append(time.perf_counter() - turn.moment)
-
     def _arrive(self, name: str, turn: Turn) -> None:
         kind = self.classes[name]
         current = gevent.getcurrent()
         current.scenario = name
         once = getattr(kind, "once", False)
+        turn.has_waited = not once and self.idle[kind].empty()
         try:
             user = self._user(kind) if once else self.idle[kind].get(timeout=WAIT_SECONDS)
         except gevent.queue.Empty:
@@ -313,8 +301,15 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def allow_connections() -> None:
+    """Each user has a connection, and a process may open 1024 files on most systems unless it asks for more."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def run(wish: dict[str, Any]) -> dict[str, Any]:
     began = time.monotonic()
+    allow_connections()
     pin(wish["domain"], wish["address"])
     if wish["mode"] == "probe":
         token = secrets.token_hex(16)

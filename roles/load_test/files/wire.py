@@ -2,7 +2,8 @@
 """What a load test needs of sockets and of the clock. Import it after gevent's patch.
 
 At a few milliseconds the generator's own delays are a good part of what it measures. So a request is made ready before
-its moment, a timer of the kernel's keeps the moment, a name is looked up once, and the time ends with the last byte.
+its moment, a timer of the kernel's keeps the moment, a name is looked up once, and the time ends where the last byte
+is read, before anybody looks at what it says.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import ctypes
 import email.utils
 import http.client
 import os
+import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import gevent
-import gevent.event
+import gevent.monkey
 import gevent.socket
 import gevent.ssl
 
@@ -48,36 +50,52 @@ def pin(domain: str, address: str) -> None:
     socket.getaddrinfo = resolve
 
 
+class Connection(gevent.ssl.SSLSocket):
+    """Tells the turn of a greenlet when something was read: the last time is that of the last byte."""
+
+    def read(self, nbytes: int = 1024, buffer: Any = None) -> Any:
+        found = super().read(nbytes, buffer)
+        turn = getattr(gevent.getcurrent(), "turn", None)
+        if turn:
+            turn.ended = time.perf_counter()
+        return found
+
+
 def tls(authority: str) -> ssl.SSLContext:
     """One context for all users: each of its own would read all authorities again."""
     context = gevent.ssl.create_default_context()
+    context.sslsocket_class = Connection
     if authority:
         context.load_verify_locations(cadata=authority)
     return context
 
 
 class Turn:
-    """An arrival. Its first request is made ready, waits for ``start``, and counts from ``moment``.
+    """An arrival. Its first request is made ready, waits for ``moment``, and counts from it.
 
-    Those that follow it in a scenario are sent when the one before is answered, and count from there. A time ends
-    with the answer's last byte: what Locust does before and after with addresses and cookies is not the stack's.
+    Those that follow it in a scenario are sent when the one before is answered, and count from there. What Locust does
+    before and after with addresses and cookies is not the stack's. ``late`` takes by how many seconds the generator
+    missed the moment; not by how many a user was missing, whose request before is not answered.
     """
 
-    def __init__(self, moment: float, counted: bool) -> None:
-        self.moment, self.counted = moment, counted
-        self.start = gevent.event.Event()
+    def __init__(self, moment: float, late: list[float] | None) -> None:
+        self.moment, self.late = moment, late
         self.since: float | None = moment
         self.ended: float | None = None
+        self.begun = self.has_waited = False
+
+    @property
+    def counted(self) -> bool:
+        return self.late is not None
 
     def begin(self) -> None:
         """A connection is wanted."""
-        self.start.wait()
+        if not self.begun:
+            keep(self.moment)
+            if self.late is not None and not self.has_waited:
+                self.late.append(time.perf_counter() - self.moment)
+        self.begun, self.ended = True, None
         self.since = self.since or time.perf_counter()
-        self.ended = None
-
-    def end(self) -> None:
-        """A connection is not needed any more."""
-        self.ended = time.perf_counter()
 
     def took(self) -> float:
         """Seconds of the request that was answered; after that comes the next one."""
@@ -87,24 +105,32 @@ class Turn:
         return seconds
 
 
+def is_open(_pool: Any, connection: Any) -> bool:
+    """Whether an idle connection can be used: nothing has come, not even its end.
+
+    In place of geventhttpclient's own, which asks ``select``: that knows no files above 1023, so that from a thousand
+    users on their connections were made anew for each request, and gevent's gives way to others at that moment.
+    """
+    if connection is None or connection.fileno() < 0:
+        return False
+    idle = gevent.monkey.get_original("select", "poll")()
+    idle.register(connection, select.POLLIN)
+    return not idle.poll(0)
+
+
 def time_connections() -> None:
-    """Have the turn of a greenlet told when it takes a connection and gives it back."""
+    """Have the turn of a greenlet told when it takes a connection."""
     from geventhttpclient.connectionpool import ConnectionPool  # noqa: PLC0415 - its absence is told before
 
-    def told(name: str, tell: Callable[[Turn], None]) -> None:
-        method = getattr(ConnectionPool, name)
+    take = ConnectionPool.get_socket
 
-        def telling(*arguments: Any) -> Any:
-            turn = getattr(gevent.getcurrent(), "turn", None)
-            if turn:
-                tell(turn)
-            return method(*arguments)
+    def get_socket(pool: Any) -> Any:
+        turn = getattr(gevent.getcurrent(), "turn", None)
+        if turn:
+            turn.begin()
+        return take(pool)
 
-        setattr(ConnectionPool, name, telling)
-
-    told("get_socket", Turn.begin)
-    told("return_socket", Turn.end)
-    told("release_socket", Turn.end)
+    ConnectionPool.get_socket, ConnectionPool._is_socket_alive = get_socket, is_open
     # What is small is sent without waiting for an acknowledgement of what was sent before, as browsers do it.
     ConnectionPool.after_connect = lambda _pool, made: made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -162,3 +188,17 @@ class Alarm:
         self.library.timerfd_settime(self.file, 0, ctypes.byref(times), None)
         gevent.get_hub().wait(self.watcher)
         os.read(self.file, 8)
+
+
+_free: list[Alarm] = []
+
+
+def keep(moment: float) -> None:
+    """Wait for a moment of ``time.perf_counter``, unless it has passed; any number of greenlets at a time."""
+    if moment <= time.perf_counter():
+        return
+    alarm = _free.pop() if _free else Alarm()
+    try:
+        alarm.wait(moment)
+    finally:
+        _free.append(alarm)
