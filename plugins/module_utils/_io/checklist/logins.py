@@ -15,7 +15,7 @@ import pwd
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -147,14 +147,14 @@ def _ssh_of(accounts: Iterable[str]) -> dict[str, dict[str, str]]:
     for account in accounts:
         usual = found[account] = _ssh(account)
         for name, connection in elsewhere.items():
-            options = _ssh(account, connection)
+            options = _ssh(account, **connection)
             if options != usual:
                 found[f"{account} {name}"] = options
     return found
 
 
 def connections(text: str) -> dict[str, dict[str, str]]:
-    """Read of sshd's files one connection for each block of Match that asks where one comes from or arrives."""
+    """Read of sshd's files what each block of Match asks of where one comes from or arrives, in sshd's words."""
     found = {}
     for line in _MATCH.findall(text):
         words = re.split(r"[\s=]+", line.strip())
@@ -167,20 +167,17 @@ def connections(text: str) -> dict[str, dict[str, str]]:
             _SSH_CRITERIA[criterion.lower()]: pattern.partition("/")[0].replace("*", "1").replace("?", "1")
             for criterion, pattern in asked.items()
         }
-        if all(values.values()) and values:
-            found["with " + " ".join(f"{criterion} {pattern}" for criterion, pattern in asked.items())] = {
-                **_SSH_FROM,
-                **values,
-            }
+        if values and all(values.values()):
+            found["with " + " ".join(f"{criterion} {pattern}" for criterion, pattern in asked.items())] = values
     return found
 
 
-def _ssh(account: str, connection: Mapping[str, str] = _SSH_FROM) -> dict[str, str]:
-    """The options of sshd for who signs in as ``account``, and as ``error`` why it cannot read its files."""
+def _ssh(account: str, **connection: str) -> dict[str, str]:
+    """The options of sshd for who signs in as ``account`` so, and as ``error`` why it cannot read its files."""
     sshd = system.find_program("sshd")
     if sshd is None:
         return dict.fromkeys(_SSH_OPTIONS, "")
-    asked = ",".join(f"{name}={value}" for name, value in {"user": account, **connection}.items())
+    asked = ",".join(f"{name}={value}" for name, value in {"user": account, **_SSH_FROM, **connection}.items())
     said = system.run([sshd, "-T", "-C", asked], stdin="", check=False)
     options = dict(line.partition(" ")[::2] for line in said.out.splitlines())
     refused = said.code != 0 and not any(reason in said.err for reason in _SSH_STOPPED)

@@ -66,7 +66,7 @@ def test_sshd_is_asked_for_an_account_so_that_blocks_of_match_count(monkeypatch:
     ],
 )
 def test_sshd_is_asked_as_from_where_a_block_of_match_says(text: str, name: str, changed: dict[str, str]) -> None:
-    assert logins.connections(text) == {name: {**logins._SSH_FROM, **changed}}
+    assert logins.connections(text) == {name: changed}
 
 
 @pytest.mark.parametrize("text", ["Match all", "Match User a", "# Match Address 10.0.0.0/8", "Match Address !10.0.0.1"])
@@ -79,10 +79,7 @@ def test_what_sshd_does_elsewhere_is_told_only_where_it_is_something_else(
 ) -> None:
     (tmp_path / "sshd_config").write_text("Match Address 10.0.0.0/8\nMatch Address 192.168.0.0/16\n")
     monkeypatch.setattr(logins, "_SSH_FILES", (str(tmp_path / "sshd_config"),))
-    monkeypatch.setattr(
-        logins, "_ssh", lambda _who, there=logins._SSH_FROM: {"passwordauthentication": there["addr"][:3]}
-    )
-    monkeypatch.setitem(logins._SSH_FROM, "addr", "192.0.2.1")
+    monkeypatch.setattr(logins, "_ssh", lambda _who, addr="192.0.2.1": {"passwordauthentication": addr[:3]})
     assert list(logins._ssh_of(["root"])) == ["root", "root with Address 10.0.0.0/8"]
 
 
