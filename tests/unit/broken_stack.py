@@ -645,6 +645,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("timers", _seen("units", **{"school-backup-incr.timer": {"LoadState": "not-found"}}), "is missing"),
     ("timers", _seen("units", "school-backup-incr.timer", ActiveState="inactive"), "does not run"),
     ("timers", _seen("units", "school-backup-incr.timer", UnitFileState="disabled"), "after a reboot"),
+    (
+        "timers",
+        _seen("units", "school-backup-incr.timer", Unread="/etc/systemd/system/school-backup-incr.timer"),
+        "goes by what its file said before it was changed: systemctl daemon-reload",
+    ),
     ("timers", _seen("units", "school-backup-incr.service", Result="exit-code"), "school-backup-incr.service failed"),
     ("timers", _seen("units", GATE, ActiveState="inactive"), f"{GATE} does not run: systemctl start {GATE}"),
     ("timers", _seen("units", GATE, UnitFileState="disabled"), f"it is disabled: systemctl enable {GATE}"),
@@ -833,6 +838,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ),
     ("scheduled-jobs", _seen("jobs", strange=["/etc/cron.d/school-evil"]), "school-evil has a name of the stack's"),
     ("scheduled-jobs", _seen("jobs", strange=["/root/.ssh/rc"], edited=["/etc/cron.d/a"]), "the stack: /root/.ssh/rc"),
+    ("logins", _seen("logins", unread=["/etc/ssh/sshd_config"]), "sshd goes by what /etc/ssh/sshd_config said before"),
     ("logins", _seen("logins", "ssh", "root", permitrootlogin="yes"), "root can sign in over ssh by a password"),
     (
         "logins",

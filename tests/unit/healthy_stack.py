@@ -427,6 +427,7 @@ def _host() -> dict[str, Any]:
             "open": [],
             "passwords": [],
             "ssh": {"root": sshd(), "admin": sshd()},
+            "unread": [],
             "as": "root",
             "keys": [{"account": "root", "key": "SHA256:one", "comment": "sandbox"}],
             "members": [{"who": "root", "group": "adm"}],

@@ -18,7 +18,7 @@ from .prisma import LEDGER
 
 TYPE, _ITSELF, _LEDGER = "column", "the schema", f"public.{LEDGER}"
 #: Beyond the record, these change what a row may be, or what becomes of it.
-_MATTER = ("constraint", "trigger", "function", "NOT NULL", "row-level security")
+_MATTER = ("constraint", "unique index", "trigger", "function", "NOT NULL", "row-level security")
 _RESTORE = "bring it back from a backup: docs/recovery/README.md"
 
 Definition = Mapping[str, str]

@@ -50,7 +50,7 @@ class HostConfigFiles:
 
 def _times(path: str, missing_ok: bool) -> Iterator[int]:
     try:
-        yield os.stat(path).st_mtime_ns
+        yield _time(path)
     except FileNotFoundError:
         if missing_ok:
             return
@@ -60,4 +60,10 @@ def _times(path: str, missing_ok: bool) -> Iterator[int]:
     for directory, names, files in os.walk(path):
         for name in names + files:
             with contextlib.suppress(FileNotFoundError):
-                yield os.stat(os.path.join(directory, name)).st_mtime_ns
+                yield _time(os.path.join(directory, name))
+
+
+def _time(path: str) -> int:
+    """When it was written or put there: an old file that is put back keeps its time of writing."""
+    found = os.stat(path)
+    return max(found.st_mtime_ns, found.st_ctime_ns)

@@ -48,7 +48,7 @@ WITH own AS (
     UNION ALL
     SELECT 4, 'unique index', t.label,
            replace(pg_get_indexdef(i.indexrelid), quote_ident(o.relname) || ' ON ', 'ON '), '',
-           pg_get_indexdef(i.indexrelid), '', ''
+           'DROP INDEX IF EXISTS ' || o.label || '; ' || pg_get_indexdef(i.indexrelid), 'DROP INDEX ' || o.label, ''
     FROM pg_index i JOIN own o ON o.oid = i.indexrelid JOIN own t ON t.oid = i.indrelid
     WHERE i.indisunique AND NOT o.relispartition
       AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid AND k.contype IN ('p', 'u', 'x'))

@@ -20,6 +20,9 @@ from dataclasses import dataclass
 from .._core.directories import Change, Directory, Found
 from .._core.errors import FirstbellError, InputError
 
+#: Seconds after it has read a file in which a program is not said to lack what was changed.
+_READ_ROOM = 2
+
 
 class CommandError(FirstbellError):
     """A program of the host ended with an error."""
@@ -128,6 +131,24 @@ def modified_at(path: str) -> float:
         return os.stat(path).st_mtime
     except FileNotFoundError:
         return 0.0
+
+
+def changed_at(path: str) -> float:
+    """When a file was written or put there, in seconds since 1970; 0 where there is none.
+
+    Who puts an old file back with its old time (``cp -p``, ``mv``) has changed it now: only the kernel's own time
+    of the change tells.
+    """
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return 0.0
+    return max(found.st_mtime, found.st_ctime)
+
+
+def changed_after(path: str, read: float) -> bool:
+    """Whether a file was changed after a program has read it, in seconds since 1970."""
+    return changed_at(path) > read + _READ_ROOM
 
 
 def user_id(name: str) -> int:

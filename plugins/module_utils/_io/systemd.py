@@ -38,7 +38,7 @@ def find(units: Iterable[Unit]) -> dict[str, Found]:
         shown = properties(unit.name)
         found[unit.name] = Found(
             content=system.read_text(unit.path),
-            modified_at=system.modified_at(unit.path),
+            modified_at=system.changed_at(unit.path),
             needs_reload=shown.get("NeedDaemonReload") == "yes",
             enabled=shown.get("UnitFileState") in ("enabled", "enabled-runtime"),
             active_state=shown.get("ActiveState", "inactive"),

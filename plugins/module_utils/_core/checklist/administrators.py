@@ -38,8 +38,8 @@ _OWNER = 1001
 _SOON = 30
 #: Of blocks that match, the first one counts, and more than what stands outside.
 _KEYS_ONLY = (
-    "printf '%s\\n' 'PasswordAuthentication no' 'Match all' 'PasswordAuthentication no' "
-    ">/etc/ssh/sshd_config.d/00-keys.conf && systemctl reload ssh"
+    "printf '%s\\n' 'PasswordAuthentication no' 'PermitEmptyPasswords no' 'Match all' 'PasswordAuthentication no' "
+    "'PermitEmptyPasswords no' >/etc/ssh/sshd_config.d/00-keys.conf && systemctl reload ssh"
 )
 #: Where sshd looks for keys by itself.
 _KEY_FILES = ("none", ".ssh/authorized_keys", ".ssh/authorized_keys2", "%h/.ssh/authorized_keys")
@@ -84,7 +84,7 @@ def logins(facts: Facts) -> Outcome:
     root, evidence = seen["ssh"]["root"], str({**seen, "engine": "", "decisive": ""})
     empty = [name for name, one in seen["ssh"].items() if one["permitemptypasswords"] == "yes"]
     if empty:
-        problems.append(f"sshd takes empty passwords, for {', '.join(empty[:5])}")
+        problems.append(f"sshd takes empty passwords, for {', '.join(empty[:5])}: {_KEYS_ONLY}")
     problems += [
         f"{name} can sign in over ssh by a password that may be guessed: {_KEYS_ONLY}"
         for name, one in seen["ssh"].items()
@@ -94,6 +94,10 @@ def logins(facts: Facts) -> Outcome:
         problems.append(
             f"sshd cannot read its settings and lets nobody in once it is restarted, see sshd -t: {root['error']}"
         )
+    problems += [
+        f"sshd goes by what {path} said before it was changed: sshd -t && systemctl reload ssh"
+        for path in seen["unread"]
+    ]
     problems += _ending(facts)
     said = _warnings(facts)
     fix = "; ".join(dict.fromkeys(said.values()))

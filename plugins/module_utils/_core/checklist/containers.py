@@ -61,7 +61,7 @@ _NEW_PROFILE = (
     "No container runs as root",
     target="user 1001 in every container, as the kernel sees it; nobody, 65534, in what reads all of the host",
     command=INSPECT + " --format '{{.Name}} {{.Config.User}}'; grep Uid /proc/PID/status",
-    fix=SITE,
+    fix=f"{SITE}. What was started inside a container ends with: docker service update --force {{stack}}_SERVICE",
     needs="engine",
     everywhere=True,
 )

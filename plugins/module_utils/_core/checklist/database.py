@@ -57,7 +57,7 @@ _GROUPS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         ("shared_preload_libraries", "log_min_duration_statement"),
     ),
 )
-_OF_ROLES = f"{SITE}. A role of your own: name it in postgres_roles_extra"
+_OF_ROLES = f"What the finding says; {SITE}. A role of your own: name it in postgres_roles_extra"
 _OF_A_RESTORE = ("restore_command", "recovery_", "primary_", "archive_cleanup_command")
 _READ_ONLY = "default_transaction_read_only"
 _GROUPED = frozenset(name for _id, _row, _title, names in _GROUPS for name in names)

@@ -69,16 +69,19 @@ def indexes(facts: Facts) -> Outcome:
     "change, no row-level security without a policy, each constraint proven, and all as the last migration has left it",
     command=sql("SELECT relname, relpersistence, relrowsecurity, reloptions FROM pg_class WHERE relkind = 'r'"),
     fix="The statements of the evidence",
-    needs="database",
+    needs="database indexes",
 )
 def tables_safe(facts: Facts) -> Outcome:
     seen = facts.seen["database"]
-    weak = [*seen["weak_tables"], *seen["drifted"]]
+    # Of unique indexes, those of app_indexes come from no migration either.
+    essential = {f"DROP INDEX {one['index']}" for one in facts.seen["indexes"]["indexes"]}
+    drifted = [one for one in seen["drifted"] if one["fix"] not in essential]
+    weak = [*seen["weak_tables"], *drifted]
     found = [*weak, *seen["unproven"]]
     problems = [f"{one['name']} {one['problem']}" for one in found]
     evidence = "\n".join(f"{one['name']} {one['problem']}: {one['fix']};" for one in found)
     fix = typed(one["fix"] for one in found if one["fix"])
-    fix += _MEANT_SO if seen["drifted"] else ""
+    fix += _MEANT_SO if drifted else ""
     if facts.expected["app"]["migrations"] == "prisma" and not seen["kept"]:
         problems.append(
             f"/opt/{facts.stack}/app/schema.json does not know the last migration, so nobody sees changes by hand"

@@ -83,6 +83,11 @@ def timers(facts: Facts) -> Outcome:
             problems.append(f"{name} does not run")
         elif unit.get("UnitFileState") != "enabled":
             problems.append(f"{name} will not run after a reboot")
+        elif unit.get("Unread"):
+            problems.append(
+                f"{name} goes by what its file said before it was changed: "
+                f"systemctl daemon-reload; systemctl restart {name}"
+            )
         elif started.get("Result", "success") != "success" and unit["Triggers"] not in _made_anew(facts):
             problems.append(f"the last run of {unit['Triggers']} failed: {started['Result']}")
     return none_of(problems, f"{len(wanted)} timers run", "\n".join(lines))

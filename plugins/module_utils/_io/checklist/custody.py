@@ -35,6 +35,9 @@ _WRITTEN = (
 #: Where somebody lays a copy down.
 _SEARCHED = ("/etc", "/home", "/opt", "/root", "/srv", "/tmp", "/usr/local", "/var/log", "/var/tmp", "/var/www")  # noqa: S108
 _SMALL_FILE = 256 << 10
+#: Private keys below the stack's folder, and what of one is to be found in a copy.
+_KEYS = ("pki/*.key", "pki/*/*.key", "nginx/certificate/*.pem", "certbot/config/live/*/privkey.pem")
+_KEY_BODY = re.compile(rb"PRIVATE KEY-----\s+([A-Za-z0-9+/=\s]{40,}?)\s+-----END")
 
 
 def gather_backups(stack: str) -> dict[str, Any]:
@@ -110,13 +113,20 @@ def _differs(wanted: Sequence[str], text: str | None) -> str:
 
 def gather_visible(stack: str, secrets: Mapping[str, str]) -> list[dict[str, str]]:
     """Where one of the secrets can be read by somebody who should not: place and name, never the value."""
-    wanted = {name: value.encode() for name, value in secrets.items() if value}
+    wanted = {name: value.encode() for name, value in secrets.items() if value} | dict(_private_keys(stack))
     return [
         {"place": place, "secret": name}
         for place, content in _places(stack)
         for name in sorted(wanted)
         if wanted[name] in content
     ]
+
+
+def _private_keys(stack: str) -> Iterator[tuple[str, bytes]]:
+    """What identifies each private key of the stack, of which somebody may have made a copy."""
+    for pattern in _KEYS:
+        for path in glob.glob(f"/opt/{stack}/{pattern}"):
+            yield from ((f"the private key of {path}", body) for body in _KEY_BODY.findall(_read(path)))
 
 
 def _places(stack: str) -> Iterator[tuple[str, bytes]]:

@@ -151,7 +151,6 @@ _PASSWORDS = {
     "app_role": "database_app_password",
     "monitoring_role": "database_monitoring_password",
 }
-_READ_ROOM = 2
 _NO_LIBRARY = ("42P01", "55000")  # undefined_table, object_not_in_prerequisite_state
 
 #: Options of pg_indexes for a look that waits for nobody.
@@ -254,7 +253,7 @@ def gather(stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]) 
 def _unread(directory: str, loaded_at: float) -> list[str]:
     """The files about who may connect, where the server goes on by what they said before."""
     paths = [f"{directory}/{name}" for name in ("pg_hba.conf", "pg_ident.conf")]
-    return [path for path in paths if system.modified_at(path) > loaded_at + _READ_ROOM]
+    return [path for path in paths if system.changed_after(path, loaded_at)]
 
 
 def compare_passwords(

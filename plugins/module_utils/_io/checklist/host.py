@@ -22,6 +22,7 @@ from ..._core.checklist.firewall import FIREWALL_FILE
 from ..._core.checklist.host import FORWARDING, JOURNAL_FILE, SYSCTLS_FILE
 from ..._core.firewall import parse_policy, render, render_file
 from ..._core.sysctls import proc_path
+from ..._core.systemd_units import parse_timestamp
 from .. import nftables, probe, system
 from .logins import OWNER, members_of, status_of
 
@@ -29,7 +30,7 @@ from .logins import OWNER, members_of, status_of
 _READ_WHEN_THERE = ("nginx/conf/*.conf", "monitoring/prometheus/drill/*.json")
 #: What belongs to the user of the containers.
 _WORKED_WITH = ("data/*", "data/*/*", "data/*/*/*", "data/postgres/*/data/*", "nginx/cache", "nginx/cache/*")
-_UNIT = "Id,LoadState,ActiveState,UnitFileState,Result,Triggers,DropInPaths"
+_UNIT = "Id,LoadState,ActiveState,UnitFileState,Result,Triggers,DropInPaths,FragmentPath,InactiveExitTimestamp"
 _FIELDS = 4
 _OTHERS_WRITE, _OTHERS = 0o002, 0o007
 _CRON = (
@@ -267,8 +268,15 @@ def _shown(names: Iterable[str]) -> dict[str, dict[str, str]]:
     asked = sorted(set(names))
     if not asked:
         return {}
-    said = system.run(["systemctl", "show", "--property", _UNIT, *asked], stdin="", check=False).out
+    said = system.run(
+        ["systemctl", "show", "--timestamp=us+utc", "--property", _UNIT, *asked], stdin="", check=False
+    ).out
     parts = [dict(line.split("=", 1) for line in part.splitlines() if "=" in line) for part in said.split("\n\n")]
+    for part in parts:
+        # A timer goes by what its file said when it was started, and its file may have its old time again.
+        started = parse_timestamp(part.pop("InactiveExitTimestamp", ""))
+        path = part.pop("FragmentPath", "")
+        part["Unread"] = path if started and system.changed_after(path, started) else ""
     return dict(zip(asked, parts))
 
 

@@ -20,6 +20,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ..._core.checklist.administrators import ACCOUNTS, RAISED
+from ..._core.systemd_units import parse_timestamp
 from .. import system
 from .walk import below
 
@@ -90,6 +91,7 @@ def gather(stack: str, written: Iterable[str]) -> dict[str, Any]:
         "ending": {words[0]: days for words in shadow if words[0] in ("root", own) for days in _days_left(words)},
         "preload": [*_preloaded(), *_environment()],
         "locked_out": _locked_out(own),
+        "unread": _unread(),
         "sudo": sudo_rules(),
         "containers": [
             {"name": words[0], "shell": words[-1]} for words in accounts if len(words) > _SHELL and words[2] == OWNER
@@ -151,6 +153,17 @@ def _ssh_of(accounts: Iterable[str]) -> dict[str, dict[str, str]]:
             if options != usual:
                 found[f"{account} {name}"] = options
     return found
+
+
+def _unread() -> list[str]:
+    """The files of sshd that were changed after it has read them; ``sshd -T`` reads them anew."""
+    properties = ["--timestamp=us+utc", "--property=ActiveState,StateChangeTimestamp"]
+    said = system.run(["systemctl", "show", *properties, "ssh.service"], stdin="", check=False).out
+    shown = dict(line.partition("=")[::2] for line in said.splitlines())
+    if shown.get("ActiveState") != "active":
+        return []
+    read = parse_timestamp(shown.get("StateChangeTimestamp", ""))
+    return [path for pattern in _SSH_FILES for path in sorted(glob.glob(pattern)) if system.changed_after(path, read)]
 
 
 def connections(text: str) -> dict[str, dict[str, str]]:

@@ -26,7 +26,6 @@ _READ = {
     "prometheus": ("prometheus/prometheus.yml", "prometheus/rules.yml"),
     "alertmanager": ("alertmanager/alertmanager.yml",),
 }
-_READ_ROOM = 2
 _FIRING = 'ALERTS{alertstate="firing"}'
 _STARTED = 'process_start_time_seconds{job="prometheus"}'
 #: Seconds after its start in which Prometheus may not have scraped all targets and evaluated all rules once.
@@ -65,8 +64,10 @@ def gather(stack: str, expected: Mapping[str, Any]) -> dict[str, Any]:
             name
             for name, files in _READ.items()
             if number(f"{name}_config_last_reload_successful") != 1
-            or number(f"{name}_config_last_reload_success_timestamp_seconds") + _READ_ROOM
-            < max(system.modified_at(f"{folder}/{file}") for file in files)
+            or any(
+                system.changed_after(f"{folder}/{file}", number(f"{name}_config_last_reload_success_timestamp_seconds"))
+                for file in files
+            )
         ],
         "silences": _silences(stack, expected),
         "failures": number("increase(prometheus_rule_evaluation_failures_total[10m])"),

@@ -143,13 +143,16 @@ SELECT {name} AS name, {table} AS table, {most}::bigint AS most,
        coalesce(pg_sequence_last_value({name}::regclass) + {step}, {start}) AS next
 """
 _LOCKED = "55P03"  # lock_not_available
-#: But those that a session is at work on: it is in the view of its progress, or has locked the index.
+#: But those that a session is at work on: it is in the view of its progress, or has locked the index. A unique one is
+#: what a CREATE has left that met rows which are alike; where it is needed, it is missing once it is gone.
 _INVALID_INDEXES = """
 SELECT x.name, CASE WHEN x.relkind = 'I'
            THEN 'ALTER INDEX ' || x.name || ' ATTACH PARTITION name, for the index of each partition'
-           WHEN x.relname ~ '_cc(new|old)[0-9]*$' OR NOT x.indislive THEN 'DROP INDEX CONCURRENTLY ' || x.name
+           WHEN x.relname ~ '_cc(new|old)[0-9]*$' OR NOT x.indislive OR x.indisunique AND NOT x.of_constraint
+           THEN 'DROP INDEX CONCURRENTLY ' || x.name
            ELSE 'REINDEX INDEX CONCURRENTLY ' || x.name END AS fix
-FROM (SELECT i.*, c.relname, c.relkind, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+FROM (SELECT i.*, c.relname, c.relkind, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name,
+             EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid) AS of_constraint
       FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE NOT (i.indisvalid AND i.indisready AND i.indislive) AND n.nspname NOT LIKE 'pg\\_temp\\_%') x
 WHERE NOT EXISTS (SELECT FROM pg_stat_progress_create_index p

@@ -22,8 +22,6 @@ _DOOR = "/run/edge/haproxy.sock"
 _TIMEOUT = 10.0
 #: The list of haproxy.cfg by which paths are answered with an error.
 _REFUSED, _NO_PATH = 503, "rehearsed-error"
-#: Seconds; when the host was started is known to the second.
-_READ_ROOM = 2
 _NO_SERVERS = ("FRONTEND", "BACKEND")
 _GONE = "Key not found."
 
@@ -90,9 +88,7 @@ def gather_unread(stack: str, paths: Iterable[str]) -> list[str]:
         for container in containers.find_all(stack, service):
             read = _read_at(container["pid"])
             found += [
-                f"{path} was written after {service} has read it"
-                for path in own
-                if system.modified_at(path) > read + _READ_ROOM
+                f"{path} was written after {service} has read it" for path in own if system.changed_after(path, read)
             ]
     return found
 

@@ -33,6 +33,7 @@ ALL = [COLUMN, KEY, RULE, FUNCTION]
         ([row("column", "a", "text"), KEY, RULE, FUNCTION], "has another column a", "make a"),
         ([COLUMN, KEY, RULE, row("function", "f()", "two", table="")], "has another function f()", "make f()"),
         ([*ALL, row("trigger", "s")], "has got the trigger s, which no migration has made", "drop s"),
+        ([*ALL, row("unique index", "ON t (b)")], "has got the unique index ON t (b), which no", "drop ON t (b)"),
         ([*ALL, row("function", "g()", table="")], "has got the function g()", "drop g()"),
     ],
 )
@@ -46,7 +47,6 @@ def test_one_thing_is_otherwise(now: list[dict[str, str]], problem: str, fix: st
     "further",
     [
         row("column", "b", "int"),
-        row("unique index", "CREATE UNIQUE INDEX ON t (b)"),
         row("constraint", "k", table="made_by_hand"),
         row("function", "g()", table="", owner="app"),
     ],

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-import os
+import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -16,25 +17,28 @@ def files(tmp_path: Path) -> HostConfigFiles:
     return HostConfigFiles(str(tmp_path / "run" / "reload"))
 
 
-def aged(path: Path, nanoseconds: int) -> Path:
-    os.utime(path, ns=(nanoseconds, nanoseconds))
-    return path
-
-
 def test_newest_counts_nanoseconds_below_directories(files: HostConfigFiles, tmp_path: Path) -> None:
     below = tmp_path / "conf" / "sites"
     below.mkdir(parents=True)
-    (below / "one").touch()
-    plain = tmp_path / "plain"
-    plain.touch()
-    aged(plain, 1_000_000_001)
-    aged(below / "one", 1_000_000_003)
-    aged(below, 1_000_000_002)
-    aged(tmp_path / "conf", 1_000_000_002)
-    assert files.newest([str(plain)], missing_ok=False) == 1_000_000_001
-    assert files.newest([str(plain), str(tmp_path / "conf")], missing_ok=False) == 1_000_000_003
+    times = []
+    for path in (tmp_path / "plain", below / "one"):
+        path.touch()
+        times.append(path.stat().st_ctime_ns)
+        time.sleep(0.01)
+    assert files.newest([str(tmp_path / "plain")], missing_ok=False) == times[0]
+    assert files.newest([str(tmp_path / "plain"), str(tmp_path / "conf")], missing_ok=False) == times[1] > times[0]
     (below / "one").unlink()
-    assert files.newest([str(tmp_path / "conf")], missing_ok=False) > 1_000_000_003
+    assert files.newest([str(tmp_path / "conf")], missing_ok=False) > times[1]
+
+
+def test_an_old_file_that_is_put_back_is_new(files: HostConfigFiles, tmp_path: Path) -> None:
+    path, kept = tmp_path / "conf", tmp_path / "kept"
+    path.touch()
+    before = files.newest([str(path)], missing_ok=False)
+    time.sleep(0.01)
+    shutil.copy2(path, kept)
+    kept.replace(path)
+    assert path.stat().st_mtime_ns <= before < files.newest([str(path)], missing_ok=False)
 
 
 def test_dangling_link_is_passed_over(files: HostConfigFiles, tmp_path: Path) -> None:

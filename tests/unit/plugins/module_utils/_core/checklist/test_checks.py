@@ -122,7 +122,7 @@ def test_who_does_not_belong_there_is_told_beside_what_a_statement_mends() -> No
 
     found = outcome("database-roles", both)
     assert "school_app may not log in (NOLOGIN); the language plpython3u" in found.measured
-    assert "ALTER ROLE school_app LOGIN; Then: Run the playbook again" in found.fix
+    assert "ALTER ROLE school_app LOGIN; Then: What the finding says; Run the playbook again" in found.fix
 
 
 def test_many_statements_are_all_in_the_evidence() -> None:

@@ -56,18 +56,25 @@ def test_jobs_are_a_packages_or_the_playbooks_or_are_told(tmp_path: Path, monkey
     }
 
 
-def test_units_are_asked_for_in_one_go_and_with_them_what_they_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_units_are_asked_for_in_one_go_and_with_them_what_they_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The timer's file was changed after the timer was started."""
+    file = tmp_path / "a.timer"
+    file.touch()
+    started = "InactiveExitTimestamp=Sun 2026-11-29 04:00:00.000001 UTC"
     asked = say(
         monkeypatch,
         {
-            "a.timer": "Id=a.timer\nUnitFileState=enabled\nTriggers=a.service\n\nId=b.socket\nUnitFileState=\n",
+            "a.timer": f"Id=a.timer\nUnitFileState=enabled\nTriggers=a.service\nFragmentPath={file}\n{started}\n\n"
+            "Id=b.socket\nUnitFileState=\nFragmentPath=\nInactiveExitTimestamp=\n",
             "a.service": "Id=a.service\nResult=success\n",
         },
     )
     assert host.gather_units(["b.socket", "a.timer"]) == {
-        "a.timer": {"Id": "a.timer", "UnitFileState": "enabled", "Triggers": "a.service"},
-        "b.socket": {"Id": "b.socket", "UnitFileState": ""},
-        "a.service": {"Id": "a.service", "Result": "success"},
+        "a.timer": {"Id": "a.timer", "UnitFileState": "enabled", "Triggers": "a.service", "Unread": str(file)},
+        "b.socket": {"Id": "b.socket", "UnitFileState": "", "Unread": ""},
+        "a.service": {"Id": "a.service", "Result": "success", "Unread": ""},
     }
     assert len(asked) == 2
 
