@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import asdict
 from pathlib import Path
 
@@ -87,3 +88,17 @@ def test_files_for_everybody_are_small_and_in_folders_for_everybody(tmp_path: Pa
     assert list(custody.readable(walk.below([str(tmp_path)], f"{tmp_path}/data", for_all=True))) == [
         f"{tmp_path}/open/note"
     ]
+
+
+def test_a_copy_of_a_private_key_is_known_by_its_body(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = "openssl req -x509 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 -subj /CN=a -keyout key.pem"
+    made = subprocess.run(command.split(), check=True, capture_output=True, cwd=tmp_path)
+    key, certificate = (tmp_path / "key.pem").read_bytes(), made.stdout
+    (tmp_path / "ca.key").write_bytes(key)
+    (tmp_path / "site.pem").write_bytes(certificate + key)
+    (tmp_path / "ca.crt").write_bytes(certificate)
+    monkeypatch.setattr("glob.glob", lambda pattern: [str(tmp_path / Path(pattern).name)])
+    monkeypatch.setattr(custody, "_KEYS", ("pki/ca.key", "pki/ca.crt", "nginx/site.pem"))
+    found = dict(custody._private_keys("school"))
+    assert sorted(found) == [f"the private key of {tmp_path}/{name}" for name in ("ca.key", "site.pem")]
+    assert all(body in key and body not in certificate for body in found.values())

@@ -210,3 +210,23 @@ def test_what_decides_is_there_and_no_link(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(logins, "_DECISIVE", (f"{tmp_path}/*.service",))
     written = [f"{tmp_path}/gone", "/opt/school/x"]
     assert logins.decisive_files("school", written) == [f"{tmp_path}/a.service"]
+
+
+@pytest.mark.parametrize(
+    ("state", "read", "unread"),
+    [
+        ("active", "Sun 2026-11-29 04:00:00.000001 UTC", True),
+        ("active", "Sun 2099-11-29 04:00:00.000001 UTC", False),
+        ("inactive", "Sun 2026-11-29 04:00:00.000001 UTC", False),
+    ],
+)
+def test_sshd_goes_by_what_it_has_read(
+    state: str, read: str, unread: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file has an old time, as one that was put back; it was put there just now."""
+    file = tmp_path / "sshd_config"
+    file.touch()
+    os.utime(file, (1, 1))
+    monkeypatch.setattr(logins, "_SSH_FILES", (str(file), str(tmp_path / "missing")))
+    say(monkeypatch, {"ssh.service": f"ActiveState={state}\nStateChangeTimestamp={read}\n"})
+    assert logins._unread() == ([str(file)] if unread else [])
