@@ -125,6 +125,25 @@ def test_who_does_not_belong_there_is_told_beside_what_a_statement_mends() -> No
     assert "ALTER ROLE school_app LOGIN; Then: What the finding says; Run the playbook again" in found.fix
 
 
+@pytest.mark.parametrize(
+    ("fix", "verdict"),
+    [
+        ("DROP INDEX public.one", "pass"),
+        ('DROP INDEX public."one"', "pass"),
+        ("DROP INDEX one", "pass"),
+        ("DROP INDEX public.other", "fail"),
+        ("DROP INDEX IF EXISTS public.one; CREATE UNIQUE INDEX one ON public.t USING btree (a)", "fail"),
+    ],
+)
+def test_a_unique_index_that_the_application_names_needs_no_migration(fix: str, verdict: str) -> None:
+    """``one`` is among its essential indexes."""
+
+    def by_hand(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+        seen["database"]["drifted"] = [{"name": "public.t", "problem": "has got the unique index", "fix": fix}]
+
+    assert outcome("tables-safe", by_hand).verdict == verdict
+
+
 def test_many_statements_are_all_in_the_evidence() -> None:
     def many(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
         seen["database"]["weak_tables"] = [
