@@ -236,17 +236,25 @@ def test_moments_are_kept_to_less_than_a_millisecond(wire: Any) -> None:
     assert 0 <= sorted(late)[50] < 0.0004
 
 
-def test_more_users_have_connections_than_a_process_may_open_files_at_first(generate: Any) -> None:
+@pytest.fixture
+def files_at_most(request: pytest.FixtureRequest) -> Iterator[None]:
+    """So many files may be open, as long as nobody asks for more."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
-    try:
-        done = generate("'/'", load={"users": 150, "rates": {"page": 100.0}, "students": 1}, users=150)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (request.param, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("files_at_most", [100], indirect=True)
+@pytest.mark.usefixtures("files_at_most")
+def test_more_users_have_connections_than_a_process_may_open_files_at_first(generate: Any) -> None:
+    done = generate("'/'", load={"users": 150, "rates": {"page": 100.0}, "students": 1}, users=150)
     page = step_of(done)["scenarios"]["page"]
     assert (page["requests"], page["errors"]) == (300, 0), page["messages"]
 
 
+@pytest.mark.parametrize("files_at_most", [2048], indirect=True)
+@pytest.mark.usefixtures("files_at_most")
 def test_a_connection_is_kept_whatever_the_number_of_its_file(wire: Any) -> None:
     """select knows 1024 files, and a thousand users have a connection each."""
     here, there = socket.socketpair()

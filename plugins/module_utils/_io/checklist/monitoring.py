@@ -64,9 +64,9 @@ def gather(stack: str, expected: Mapping[str, Any]) -> dict[str, Any]:
             name
             for name, files in _READ.items()
             if number(f"{name}_config_last_reload_successful") != 1
-            or any(
-                system.changed_after(f"{folder}/{file}", number(f"{name}_config_last_reload_success_timestamp_seconds"))
-                for file in files
+            or system.changed_after(
+                max((f"{folder}/{file}" for file in files), key=system.changed_at),
+                number(f"{name}_config_last_reload_success_timestamp_seconds"),
             )
         ],
         "silences": _silences(stack, expected),
