@@ -43,7 +43,7 @@ async def handle(reader, writer):
             head = (await reader.readuntil(b"\\r\\n\\r\\n")).decode()
             path = head.split()[1]
             seen.update(line for line in head.splitlines() if line.lower().startswith("x-forwarded-for"))
-            status, body = "200 OK", str(len(seen)).encode()
+            body = str(len(seen)).encode()
             if path == "/stall":  # everything waits, as behind one thread that is busy
                 stalled.set()
                 asyncio.get_running_loop().call_later(1.5, stalled.clear)
@@ -54,11 +54,30 @@ async def handle(reader, writer):
                 return
             if path == "/slow":
                 await asyncio.sleep(0.02)
-            if path == "/refused":
-                status = "429 Too Many Requests"
-            writer.write(f"HTTP/1.1 {status}\\r\\nDate: Sun, 29 Nov 2026 04:00:00 GMT\\r\\n"
-                         f"Content-Length: {len(body)}\\r\\n\\r\\n".encode() + body)
+            status = {"/refused": "429 Too Many Requests", "/nothing": "204 No Content",
+                      "/known": "304 Not Modified"}.get(path, "200 OK")
+            if path in ("/large", "/chunked", "/until-closed"):
+                body = b"x" * 300_000
+            elif path == "/leaves":
+                body = b"x"
+            fields = "Date: Sun, 29 Nov 2026 04:00:00 GMT\\r\\n"
+            if path == "/chunked":
+                fields += "Transfer-Encoding: chunked\\r\\n"
+            elif path not in ("/nothing", "/until-closed"):
+                fields += f"Content-Length: {len(body)}\\r\\n"
+            writer.write(f"HTTP/1.1 {status}\\r\\n{fields}\\r\\n".encode())
+            if path == "/chunked":
+                for start in range(0, len(body), 7000):
+                    part = body[start:start + 7000]
+                    writer.write(f"{len(part):x}\\r\\n".encode() + part + b"\\r\\n")
+                    await writer.drain()
+                writer.write(b"0\\r\\n\\r\\n")
+            elif not head.startswith("HEAD") and path not in ("/nothing", "/known"):
+                writer.write(body)
             await writer.drain()
+            if path in ("/until-closed", "/leaves"):
+                writer.close()
+                return
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
 
@@ -80,8 +99,18 @@ turn = itertools.count(1)
 class Person(FastHttpUser):
     @task
     def page(self):
-        self.client.get({path}, name="page")
+        {task}
 """
+PAGE = "self.client.get({path}, name='page')"
+#: One request so that there is a connection, and one whose answer is looked at.
+WHOLE = """self.client.get("/")
+        with self.client.request({method!r}, {path!r}, catch_response=True) as answer:
+            if len(answer.content or b"") != {size}:
+                answer.failure(f"{{len(answer.content or b'')}} bytes")"""
+#: One that takes 20 ms, then two that are answered at once.
+THREE = """self.client.get("/slow")
+        for _ in "12":
+            self.client.get("/")"""
 
 
 @pytest.fixture(scope="module")
@@ -117,9 +146,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, str]
 def generate(server: tuple[int, str], tmp_path: Path) -> Any:
     """Run it with a scenario file whose one scenario asks for ``path``, a Python expression."""
 
-    def run(path: str, rate: float = 100.0, seconds: float = 3.0, **changes: Any) -> Any:
+    def run(path: str, rate: float = 100.0, seconds: float = 3.0, task: str = PAGE, **changes: Any) -> Any:
         scenarios = tmp_path / "scenarios.py"
-        scenarios.write_text(USER.replace("{path}", path), encoding="utf-8")
+        scenarios.write_text(USER.replace("{task}", task.replace("{path}", path)), encoding="utf-8")
         port, authority = server
         wish = {
             "mode": "load_test",
@@ -174,8 +203,12 @@ def test_as_many_requests_are_sent_as_were_planned(generate: Any) -> None:
 
 
 def test_a_stall_is_seen_by_all_whom_it_would_have_met(generate: Any) -> None:
-    """One request of 100/s stalls the server for 1.5 s of 3: half of all requests come late, not one."""
-    step = step_of(generate("'/stall' if next(turn) == 150 else '/'"))
+    """One request of 100/s stalls the server for 1.5 s of 3: half of all requests come late, not one.
+
+    So many users that more requests wait than there are threads.
+    """
+    path = "'/stall' if next(turn) == 150 else '/'"
+    step = step_of(generate(path, load={"users": 150, "rates": {"page": 100.0}, "students": 1}, users=150))
     page = step["scenarios"]["page"]
     assert page["requests"] == 300
     assert page["p50_seconds"] < page["p95_seconds"]
@@ -206,12 +239,32 @@ def test_what_the_generator_does_before_its_moment_is_not_counted(generate: Any)
 
 
 def test_each_request_of_a_scenario_counts_from_its_own_beginning(generate: Any) -> None:
-    """One that takes 20 ms, then two that are answered at once."""
-    page = step_of(generate("'/slow', name='slow')\n        for _ in '12': self.client.get('/'", load=FEW, seconds=4.0))
+    page = step_of(generate("", task=THREE, load=FEW, seconds=4.0))
     times = page["scenarios"]["page"]
     assert times["requests"] == 240
     assert times["p50_seconds"] < 0.015
     assert times["p95_seconds"] > 0.02
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "size"),
+    [
+        ("GET", "/large", 300_000),
+        ("GET", "/chunked", 300_000),
+        ("GET", "/until-closed", 300_000),
+        ("GET", "/nothing", 0),
+        ("GET", "/known", 0),
+        ("HEAD", "/large", 0),
+        ("GET", "/leaves", 1),
+    ],
+)
+def test_an_answer_is_read_to_its_end(generate: Any, method: str, path: str, size: int) -> None:
+    """Whatever it is whose end it has; and a server that hangs up after an answer is asked over a new connection."""
+    task = WHOLE.format(method=method, path=path, size=size)
+    page = step_of(generate("", task=task, load=FEW, seconds=1.0))
+    times = page["scenarios"]["page"]
+    assert (times["requests"], times["errors"]) == (40, 0), times["messages"]
+    assert times["p99_seconds"] < 1
 
 
 def test_a_second_generator_says_the_same(generate: Any, server: tuple[int, str], tmp_path: Path) -> None:
