@@ -37,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "plugins" / "module
 
 from _core.load import capacity, schedule, verdict, wishes  # noqa: E402
 from _core.load.window import probe_path, user_address  # noqa: E402
-from wire import BLOCK_BYTES, Alarm, GeneratorError, Turn, ask, pin, time_connections, tls  # noqa: E402
+from wire import BLOCK_BYTES, GeneratorError, Turn, ask, patch_connections, pin, tls  # noqa: E402
 
 WAIT_SECONDS = 30.0
 #: Answers that are waited for at the same time; more would need more memory than a controller has.
@@ -45,7 +45,8 @@ OUTSTANDING = 5000
 SIGN_IN_AT_ONCE = 8
 SIGN_IN_FAILURES = 0.01
 SETTLE_SECONDS = 3.0
-#: A request is made ready that long before its moment, so that nothing but the stack is measured from there on.
+#: A request is made ready that long before its moment, so that nothing but the stack is measured from there on. gevent
+#: wakes up to a millisecond late: epoll counts in milliseconds.
 AHEAD_SECONDS = 0.01
 
 
@@ -117,7 +118,7 @@ class Generator:
         self.environment = Environment(host=f"https://{wish['domain']}:{wish['port']}".removesuffix(":443"))
         self.environment.load_test = Run(wish["password"], wish["users"], self.load.students)
         self.environment.events.request.add_listener(self._heard)
-        time_connections()
+        patch_connections()
         context = tls(wish["authority"])
         for kind in set(self.classes.values()):
             kind.host = self.environment.host
@@ -127,7 +128,6 @@ class Generator:
         self.failed: Counter[str] = Counter()
         self.idle: dict[type, gevent.queue.Queue] = {}
         self.users: deque[Any] = deque()
-        self.alarm = Alarm()
         self.parent = os.getppid()
 
     # ---- users ----
@@ -195,7 +195,8 @@ class Generator:
         begin = time.perf_counter() + 0.2
         for offset, name in schedule.arrivals(load.rates, warm + seconds):
             turn = Turn(begin + offset, late if offset >= warm else None)
-            self.alarm.wait(turn.moment - AHEAD_SECONDS)
+            # Gives way when the moment has passed, too: the answers must be read meanwhile.
+            gevent.sleep(max(0.0, turn.moment - AHEAD_SECONDS - time.perf_counter()))
             if turn.counted:
                 used = used or time.process_time()
             if len(pool) >= OUTSTANDING:

@@ -2,14 +2,12 @@
 """What a load test needs of sockets and of the clock. Import it after gevent's patch.
 
 At a few milliseconds the generator's own delays are a good part of what it measures. So a request is made ready before
-its moment, a timer of the kernel's keeps the moment, a name is looked up once, and the time ends where the last byte
+its moment, a thread of the system's keeps the moment, a name is looked up once, and the time ends where the last byte
 is read, before anybody looks at what it says.
 """
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import email.utils
 import errno
 import http.client
@@ -35,6 +33,7 @@ THREADS = 64
 
 _LENGTH = re.compile(rb"\ncontent-length: *([0-9]+)")
 _threads = ThreadPool(THREADS)
+#: What a thread waits with; gevent's would stop it for good.
 _sleep, _poll = gevent.monkey.get_original("time", "sleep"), gevent.monkey.get_original("select", "poll")
 
 
@@ -134,9 +133,11 @@ class Connection(gevent.ssl.SSLSocket):
         address, self._address = self._address, None
         self._sslobj = self.context._wrap_socket(self._sock, False, self.server_hostname, owner=self._sock)
         try:
-            if self._sock.connect_ex(address) == errno.EINPROGRESS:
+            failed = self._sock.connect_ex(address)
+            if failed == errno.EINPROGRESS:
                 self._wait(self._write_event)
-            if failed := self.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                failed = self.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if failed:
                 raise OSError(failed, os.strerror(failed))
             self._connected = True
             self.do_handshake()
@@ -202,7 +203,8 @@ class Turn:
 
     def wait(self) -> None:
         """Until the request is to go."""
-        keep(self.since)
+        if (left := self.since - time.perf_counter()) > 0:
+            gevent.sleep(left)
         self.goes()
 
     def goes(self) -> None:
@@ -236,11 +238,11 @@ def is_open(_pool: Any, connection: Any) -> bool:
     return not idle.poll(0)
 
 
-def time_connections() -> None:
-    """Have the turn of a greenlet told when it takes a connection."""
-    from geventhttpclient.connectionpool import ConnectionPool, SSLConnectionPool  # noqa: PLC0415 - its absence is told before
+def patch_connections() -> None:
+    """Have the turn of a greenlet told when it takes a connection, and new connections made by a thread."""
+    from geventhttpclient import connectionpool  # noqa: PLC0415 - its absence is told before
 
-    take = ConnectionPool.get_socket
+    take = connectionpool.ConnectionPool.get_socket
 
     def get_socket(pool: Any) -> Any:
         if turn := turn_now():
@@ -254,8 +256,9 @@ def time_connections() -> None:
         made.connect(address)
         return made
 
-    ConnectionPool.get_socket, ConnectionPool._is_socket_alive = get_socket, is_open
-    SSLConnectionPool._connect_socket = connect
+    connectionpool.ConnectionPool.get_socket = get_socket
+    connectionpool.ConnectionPool._is_socket_alive = is_open
+    connectionpool.SSLConnectionPool._connect_socket = connect
 
 
 def ask(wish: Mapping[str, Any], path: str) -> tuple[int, float]:
@@ -273,55 +276,3 @@ def ask(wish: Mapping[str, Any], path: str) -> tuple[int, float]:
         raise GeneratorError(f"{where} does not answer: {error}") from None
     finally:
         connection.close()
-
-
-class _Times(ctypes.Structure):
-    """``struct itimerspec``: the distance of later alarms (none), and of the first."""
-
-    _fields_ = (
-        ("later_seconds", ctypes.c_long),
-        ("later_nanoseconds", ctypes.c_long),
-        ("seconds", ctypes.c_long),
-        ("nanoseconds", ctypes.c_long),
-    )
-
-
-class Alarm:
-    """Waits for moments of ``time.perf_counter`` while everything else goes on.
-
-    ``gevent.sleep`` comes 0.7 ms late, because epoll counts in milliseconds and is told to wait for one too many. A
-    timerfd comes 0.1 ms late. Systems other than Linux have none, there it is gevent's timer.
-    """
-
-    def __init__(self) -> None:
-        self.file = -1
-        with contextlib.suppress(AttributeError):
-            self.library = ctypes.CDLL(None, use_errno=True)
-            self.file = self.library.timerfd_create(time.CLOCK_MONOTONIC, os.O_NONBLOCK | os.O_CLOEXEC)
-        if self.file >= 0:
-            self.watcher = gevent.get_hub().loop.io(self.file, 1)
-
-    def wait(self, moment: float) -> None:
-        """Also gives way to others when the moment has passed: the answers must be read meanwhile."""
-        left = moment - time.perf_counter()
-        if self.file < 0 or left <= 0:
-            gevent.sleep(max(left, 0))
-            return
-        times = _Times(0, 0, int(left), max(int(left % 1 * 1e9), 1))
-        self.library.timerfd_settime(self.file, 0, ctypes.byref(times), None)
-        gevent.get_hub().wait(self.watcher)
-        os.read(self.file, 8)
-
-
-_free: list[Alarm] = []
-
-
-def keep(moment: float) -> None:
-    """Wait for a moment of ``time.perf_counter``, unless it has passed; any number of greenlets at a time."""
-    if moment <= time.perf_counter():
-        return
-    alarm = _free.pop() if _free else Alarm()
-    try:
-        alarm.wait(moment)
-    finally:
-        _free.append(alarm)
