@@ -315,6 +315,7 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
                 "used_memory": "1000000",
                 "evicted_keys": "0",
             },
+            "lost": [],
             "nobody": "NOAUTH Authentication required.",
             "app": {
                 "CONFIG GET maxmemory": ["NOPERM User app has no permissions"],
@@ -333,7 +334,7 @@ def _cache_users() -> dict[str, list[str]]:
     return {
         "default": ["off"],
         "app": ["on", "~*", "+@all", "-@admin", "-@dangerous", "-flushall", "-flushdb", "-keys"],
-        "backup": ["on", "-@all", "+bgsave"],
+        "backup": ["on", "-@all", "+bgsave", "+bgrewriteaof"],
     }
 
 

@@ -12,7 +12,7 @@ import time
 from .._core import redis_save
 from .._core.errors import FirstbellError
 from .._core.redis_save import Dump, Persistence
-from .._io import docker_cli, system
+from .._io import docker_cli, redis_files, system
 from .files import Files
 
 UID = 1001
@@ -66,6 +66,10 @@ class Redis:
         while before.saving or before.loading:
             self._wait(end, "is still busy")
             before = self._persistence()
+        if before.appends and redis_files.lost(self.data):
+            self.ask("BGREWRITEAOF")
+            while redis_files.lost(self.data):
+                self._wait(end, "has not written anew what it starts from")
         said = self.ask("BGSAVE SCHEDULE")
         if "Background saving" not in said:
             raise FirstbellError(f"Redis does not save, it said: {' '.join(said.split())[:200]}")

@@ -18,7 +18,7 @@ from .prisma import LEDGER
 
 TYPE, _ITSELF, _LEDGER = "column", "the schema", f"public.{LEDGER}"
 #: Beyond the record, these change what a row may be, or what becomes of it.
-_MATTER = ("constraint", "unique index", "trigger", "function", "NOT NULL", "row-level security")
+_MATTER = ("constraint", "unique index", "trigger", "function", "NOT NULL", "default", "row-level security")
 _RESTORE = "bring it back from a backup: docs/recovery/README.md"
 
 Definition = Mapping[str, str]
@@ -99,6 +99,8 @@ _OF_COLUMNS = ("NOT NULL", "default")
 def _new(before: Mapping[Any, Definition], now: Mapping[Any, Definition]) -> Iterator[tuple[str, str, str]]:
     tables = {one["table"] for one in before.values()}
     for key, one in now.items():
+        if one["kind"] == "default" and (TYPE, *key[1:]) not in before:
+            continue  # Of a new column: that is what keeps the application's inserts going.
         if key not in before and one["kind"] in _MATTER and one["table"] in {*tables, ""}:
             yield (
                 one["table"] or _ITSELF,

@@ -21,12 +21,16 @@ AOF_MANIFEST_TEXT = f"file {AOF_BASE} seq 1 type b\n"
 
 @dataclass(frozen=True)
 class Persistence:
-    """How saving stands: ``saves`` counts the dumps begun since the start, ``failed`` is about the last that ended."""
+    """How saving stands: ``saves`` counts the dumps begun since the start, ``failed`` is about the last that ended.
+
+    ``appends``: whether there is an append-only file, from which Redis starts then.
+    """
 
     saves: int
     saving: bool
     failed: bool
     loading: bool
+    appends: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,13 @@ def persistence(reply: str) -> Persistence:
         saving=fields.get("rdb_bgsave_in_progress", "0").strip() != "0",
         failed=fields.get("rdb_last_bgsave_status", "ok").strip() != "ok",
         loading=fields.get("loading", "0").strip() != "0",
+        appends=fields.get("aof_enabled", "0").strip() != "0",
     )
+
+
+def named(manifest: str) -> list[str]:
+    """The files of AOF_FOLDER that Redis reads when it starts: a base, and what came after it."""
+    return re.findall(r"^file (\S+) seq \d+ type [bi]$", manifest, re.MULTILINE)
 
 
 def has_saved(before: Persistence, now: Persistence) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import FirstbellError, InputError
+from .units import format_duration
 
 LABEL = "firstbell.stack"
 GATEWAY_BRIDGE = "docker_gwbridge"
@@ -211,9 +212,14 @@ def differing(current: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[st
         old, new = current.get(section) or {}, wanted[section]
         for key in sorted(new):
             if old.get(key) != new[key]:
-                before.append(f"{section}.{key}: {old.get(key)}")
-                after.append(f"{section}.{key}: {new[key]}")
+                before.append(f"{section}.{key}: {_readable(key, old.get(key))}")
+                after.append(f"{section}.{key}: {_readable(key, new[key])}")
     return "; ".join(before), "; ".join(after)
+
+
+def _readable(key: str, value: Any) -> Any:
+    """The engine's times are nanoseconds."""
+    return format_duration(value / NANOSECONDS) if key in ("HeartbeatPeriod", "NodeCertExpiry") and value else value
 
 
 def _network_changes(wanted: Sequence[Network], found: Mapping[str, Mapping[str, Any]]) -> list[Change]:

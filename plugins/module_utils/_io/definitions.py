@@ -36,7 +36,8 @@ WITH own AS (
     FROM col WHERE attnotnull
     UNION ALL
     SELECT 2, 'default', label, name, value,
-           format('ALTER TABLE %%s ALTER COLUMN %%s SET DEFAULT %%s', label, name, value), '', ''
+           format('ALTER TABLE %%s ALTER COLUMN %%s SET DEFAULT %%s', label, name, value),
+           format('ALTER TABLE %%s ALTER COLUMN %%s DROP DEFAULT', label, name), ''
     FROM col WHERE value IS NOT NULL AND attgenerated = ''
     UNION ALL
     SELECT CASE WHEN k.contype IN ('p', 'u') THEN 3 ELSE 5 END, 'constraint', o.label, quote_ident(k.conname),

@@ -163,7 +163,15 @@ def cache_settings(facts: Facts) -> Outcome:
         f"{name}:{info[name]}" for name in sorted(info) if name.startswith(("maxmemory", "aof_", "used_memory"))
     )
     target = f"maxmemory {wanted['maxmemory']}, {wanted['maxmemory-policy']}"
-    return none_of(problems, measured, evidence, target=target)
+    lost = facts.seen["cache"]["lost"] if info["aof_enabled"] == "1" else []
+    # Whatever restarts it is for afterwards.
+    fix = (
+        f"{{stack}}-backup files-backup, which writes them anew.{f' Then: {_RESTART}' if problems else ''}"
+        if lost
+        else ""
+    )
+    problems += [f"a restart would find none of its data: {', '.join(lost)} is gone"] if lost else []
+    return none_of(problems, measured, evidence, target=target, fix=fix)
 
 
 def _size(value: object) -> int | str:

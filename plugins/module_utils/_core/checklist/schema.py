@@ -80,7 +80,10 @@ def tables_safe(facts: Facts) -> Outcome:
     essential = {one["index"] for one in facts.seen["indexes"]["indexes"]}
     drifted = [one for one in seen["drifted"] if not essential.intersection(_DROPPED.findall(one["fix"]))]
     weak = [*seen["weak_tables"], *drifted]
-    found = [*weak, *seen["unproven"]]
+    # What is dropped, or made anew, need not be proven before.
+    dropped = [one["fix"].partition(";")[0] for one in drifted]
+    unproven = [one for one in seen["unproven"] if one["fix"].replace(" VALIDATE ", " DROP ") not in dropped]
+    found = [*weak, *unproven]
     problems = [f"{one['name']} {one['problem']}" for one in found]
     evidence = "\n".join(f"{one['name']} {one['problem']}: {one['fix']};" for one in found)
     fix = typed(one["fix"] for one in found if one["fix"])

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..._core.errors import FirstbellError
 from ..._core.scram import role_verifier
-from .. import definitions, docker_cli, engine_api, index_run, pg_settings, postgres, system
+from .. import definitions, docker_cli, engine_api, index_run, pg_settings, postgres, redis_files, system
 from ..pg_members import report
 from . import grants, schema
 
@@ -324,6 +324,7 @@ def gather_cache(stack: str, secrets: Mapping[str, str]) -> dict[str, Any]:
             command: _redis(container, [f"AUTH app {secrets['redis_app_password']}", command]).splitlines()[1:]
             for command in ("CONFIG GET maxmemory", "KEYS firstbell-verify:*", "ACL LIST", "PING")
         },
+        "lost": redis_files.lost(f"/opt/{stack}/data/redis"),
         "file": system.read_text(f"/opt/{stack}/redis/redis.conf") or "",
         "users": _acl(system.read_text(f"/opt/{stack}/redis/users.acl") or ""),
     }

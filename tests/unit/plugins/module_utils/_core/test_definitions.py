@@ -35,6 +35,7 @@ ALL = [COLUMN, KEY, RULE, FUNCTION]
         ([*ALL, row("trigger", "s")], "has got the trigger s, which no migration has made", "drop s"),
         ([*ALL, row("unique index", "ON t (b)")], "has got the unique index ON t (b), which no", "drop ON t (b)"),
         ([*ALL, row("function", "g()", table="")], "has got the function g()", "drop g()"),
+        ([*ALL, row("default", "a", "1")], "has got the default a, which no migration has made", "drop a"),
     ],
 )
 def test_one_thing_is_otherwise(now: list[dict[str, str]], problem: str, fix: str) -> None:
@@ -47,6 +48,7 @@ def test_one_thing_is_otherwise(now: list[dict[str, str]], problem: str, fix: st
     "further",
     [
         row("column", "b", "int"),
+        row("default", "b", "1"),
         row("constraint", "k", table="made_by_hand"),
         row("function", "g()", table="", owner="app"),
     ],

@@ -16,6 +16,13 @@ READ = "[offset 0] Checking RDB file\n[offset 176] \\o/ RDB looks OK! \\o/\n[inf
 
 def test_how_saving_stands() -> None:
     assert redis_save.persistence(INFO) == Persistence(saves=7, saving=True, failed=False, loading=False)
+    assert redis_save.persistence(f"{INFO}aof_enabled:1\r\n").appends
+
+
+def test_what_redis_starts_from() -> None:
+    manifest = "file a.2.base.rdb seq 2 type b\nfile a.1.incr.aof seq 1 type h\nfile a.2.incr.aof seq 2 type i\n"
+    assert redis_save.named(manifest) == ["a.2.base.rdb", "a.2.incr.aof"]
+    assert redis_save.named(redis_save.AOF_MANIFEST_TEXT) == [redis_save.AOF_BASE]
 
 
 @pytest.mark.parametrize(

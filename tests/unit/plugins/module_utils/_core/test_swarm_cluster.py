@@ -74,6 +74,11 @@ def test_changed_settings_are_one_step_that_shows_them() -> None:
     )
 
 
+def test_durations_are_shown_as_people_write_them() -> None:
+    (change,) = plan(replace(WANTED, settings=replace(SETTINGS, certificate_expiry=3600)), LEADER)
+    assert (change.before, change.after) == ("CAConfig.NodeCertExpiry: 2160h", "CAConfig.NodeCertExpiry: 1h")
+
+
 def test_a_network_that_was_removed_is_made_again() -> None:
     assert steps(WANTED, replace(LEADER, networks={})) == ["network academy_data"]
 

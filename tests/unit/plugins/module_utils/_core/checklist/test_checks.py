@@ -163,6 +163,19 @@ def test_a_constraint_that_was_never_proven_is_only_a_warning() -> None:
     assert outcome("tables-safe", never_proven).verdict == WARN
 
 
+def test_a_constraint_that_is_to_be_dropped_need_not_be_proven() -> None:
+    def by_hand(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+        table, drop = "ALTER TABLE public.a", "DROP CONSTRAINT b"
+        prove = {"name": "public.a", "problem": "was never proven", "fix": f"{table} VALIDATE CONSTRAINT b"}
+        seen["database"]["unproven"] = [prove]
+        seen["database"]["drifted"] = [{"name": "public.a", "problem": "has b", "fix": f"{table} {drop}"}]
+
+    found = outcome("tables-safe", by_hand)
+    assert found.verdict == FAIL
+    assert "DROP CONSTRAINT b" in found.fix
+    assert "VALIDATE" not in found.fix
+
+
 def test_what_the_failover_drill_killed_did_not_crash() -> None:
     def rehearsed(seen: dict[str, Any], expected: dict[str, Any]) -> None:
         crashed(seen, expected)
