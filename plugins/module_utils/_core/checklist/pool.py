@@ -164,13 +164,11 @@ def cache_settings(facts: Facts) -> Outcome:
     )
     target = f"maxmemory {wanted['maxmemory']}, {wanted['maxmemory-policy']}"
     lost = facts.seen["cache"]["lost"] if info["aof_enabled"] == "1" else []
-    # Whatever restarts it is for afterwards.
-    fix = (
-        f"{{stack}}-backup files-backup, which writes them anew.{f' Then: {_RESTART}' if problems else ''}"
-        if lost
-        else ""
-    )
-    problems += [f"a restart would find none of its data: {', '.join(lost)} is gone"] if lost else []
+    fix = ""
+    if lost:
+        # Whatever restarts it is for afterwards.
+        fix = f"{{stack}}-backup files-backup, which writes them anew.{f' Then: {_RESTART}' if problems else ''}"
+        problems.append(f"a restart would find none of its data: {', '.join(lost)} is gone")
     return none_of(problems, measured, evidence, target=target, fix=fix)
 
 
