@@ -43,7 +43,6 @@ FIRST_SCENARIO = "molecule/sandbox_host"
 TASK_FAILED = re.compile(r"(fatal|failed): \[")
 #: What names the failure in a line: Ansible's or pytest's.
 REASON = re.compile(r"FAILED (?!- RETRYING)|ERROR ")
-TASK_REASON = re.compile(r" +(msg|stderr|stdout): ")
 BEFORE, AFTER = 4, 40
 #: The longest go first, so that no lane waits for them in the end, then what says most; last what is tested twice.
 FIRST = (
@@ -228,21 +227,21 @@ def excerpt(log: Path) -> str:
 def reason(log: Path) -> str:
     """The last lines that name a failure, for the very end of the output: often that is all that is kept."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-    task, is_failing = "", False
-    of_tasks, others = [], []
+    task, block, others = "", [], []
+    is_failing = False
     for line in lines:
         if line.startswith("TASK ["):
             task = line.rstrip(" *")
         if TASK_FAILED.match(line):
-            is_failing = True
-            of_tasks.append(f"{task} {line[:200]}")
-        elif is_failing and TASK_REASON.match(line):
-            of_tasks.append(line[:300])
-        elif REASON.match(line):
-            others.append(line[:200])
-        is_failing = is_failing and line.startswith((" ", "fatal", "failed"))
-    # The last one: those before it were retried, or rescued.
-    return "".join(f"\n  {one}" for one in (of_tasks[-4:] or others[-3:]))
+            # Only the last one: those before it were retried, or rescued.
+            is_failing, block = True, [f"{task} {line}"]
+        elif is_failing and line.startswith(" "):
+            block.append(line.rstrip())
+        elif line:
+            is_failing = False
+            others += [line] if REASON.match(line) else []
+    told = [*block[:1], *[line for line in block[1:] if "<omitted>" not in line][-6:]] or others[-3:]
+    return "".join(f"\n  {line[:300]}" for line in told)
 
 
 def main(arguments: list[str]) -> int:
