@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..index_sql import identifier, literal
+from ..pg_findings import OF_SESSIONS
 from ..units import MB
 from . import roles
 from .model import Check, Facts, Outcome, check, failed, none_of
@@ -71,11 +72,13 @@ def _judge_settings(facts: Facts, names: frozenset[str] | None) -> Outcome:
     if not mine:
         return failed("the plan has none of these settings")
     other = wanted - mine if names is None else set()
-    problems = [
-        f"{finding['name']}: {finding['problem']}"
+    findings = [
+        finding
         for finding in seen["findings"]
         if (finding["name"] in mine if names is not None else finding["name"] not in other)
     ]
+    problems = [f"{finding['name']}: {finding['problem']}" for finding in findings]
+    by_alter = [finding["fix"] for finding in findings if finding["kind"] in OF_SESSIONS]
     told_of = {name.lower(): one for name, one in seen["settings"].items()}
     shown = {name: told_of.get(name.lower(), {}) for name in sorted(mine)}
     lines = [
@@ -84,11 +87,12 @@ def _judge_settings(facts: Facts, names: frozenset[str] | None) -> Outcome:
     wrong = [name for name, one in shown.items() if not one.get("in_force")]
     told = {problem.partition(":")[0] for problem in problems}
     problems += [f"{name} is {shown[name].get('value')}" for name in wrong if name not in told]
+    fix = typed(by_alter, _RESET if len(problems) > len(by_alter) else "")
     if names is None:
-        return none_of(problems, f"{len(lines)} further settings as planned", "\n".join(lines))
+        return none_of(problems, f"{len(lines)} further settings as planned", "\n".join(lines), fix=fix)
     measured = ", ".join(f"{name} {one.get('value')}" for name, one in shown.items())
     target = ", ".join(f"{name} {one.get('wanted')}" for name, one in shown.items())
-    return none_of(problems, measured, "\n".join(lines), target=target)
+    return none_of(problems, measured, "\n".join(lines), target=target, fix=fix)
 
 
 def _settings_check(name: str, row: str, title: str, settings: tuple[str, ...] | None) -> Check:

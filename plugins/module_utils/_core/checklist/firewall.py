@@ -43,12 +43,13 @@ def firewall_rules(facts: Facts) -> Outcome:
         problems = problems or ["the rules stand in another order"]
     read_at_boot = of_file(FIREWALL_FILE, seen["written"], seen["file"])
     problems += read_at_boot
-    if seen["unit"].get("UnitFileState") != "enabled":
-        problems.append("the rules would not be loaded at the next boot")
     if seen["unit"].get("ActiveState") != "active":
         problems.append("firstbell-firewall does not run")
     # A restart of the service would load what is in the file.
     fixes = [SITE] if read_at_boot else [f"systemctl restart firstbell-firewall. {SITE}"] if problems else []
+    if seen["unit"].get("UnitFileState") != "enabled":
+        problems.append("the rules would not be loaded at the next boot")
+        fixes.append("systemctl enable firstbell-firewall")
     gone, others = _gone(facts), _others(facts)
     problems += [f"the engine's own rules are gone: {', '.join(gone)}"] if gone else []
     problems += others

@@ -176,6 +176,28 @@ def test_a_constraint_that_is_to_be_dropped_need_not_be_proven() -> None:
     assert "VALIDATE" not in found.fix
 
 
+def test_a_setting_of_the_database_alone_is_taken_back_by_name() -> None:
+    reset = 'ALTER DATABASE "school" RESET work_mem'
+
+    def altered(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+        finding = {"name": "work_mem", "problem": "ALTER DATABASE sets it", "kind": "database", "fix": reset}
+        seen["settings"]["findings"].append(finding)
+
+    def also_by_hand(seen: dict[str, Any], expected: dict[str, Any]) -> None:
+        altered(seen, expected)
+        seen["settings"]["findings"].append({"name": "work_mem", "problem": "it is 1", "kind": "differs", "fix": ""})
+
+    assert outcome("settings-work-mem", altered).fix.endswith(f"{reset};")
+    assert "postgres_reset_alter_system" in outcome("settings-work-mem", also_by_hand).fix
+
+
+def test_rules_that_the_next_boot_would_not_load_are_enabled() -> None:
+    def disabled(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+        seen["firewall"]["unit"]["UnitFileState"] = "disabled"
+
+    assert outcome("firewall-rules", disabled).fix == "systemctl enable firstbell-firewall"
+
+
 def test_what_the_failover_drill_killed_did_not_crash() -> None:
     def rehearsed(seen: dict[str, Any], expected: dict[str, Any]) -> None:
         crashed(seen, expected)
