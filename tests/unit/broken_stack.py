@@ -374,6 +374,11 @@ BROKEN: list[tuple[str, Break, str]] = [
         "log-driver is not as it should be",
     ),
     ("engine-settings", _seen("engine", "daemon", "found", start_time=0.5), "has not read its file"),
+    (
+        "engine-settings",
+        _seen("engine", "daemon", "found", start_time=0.5, file='{"log-opts": {"max-size": "500m"}}'),
+        "daemon.json is not as the playbook wrote it: ",
+    ),
     ("engine-settings", _seen("engine", "daemon", "found", file="{}"), "is not as it should be"),
     ("images", _container(image="firstbell/app:latest"), "no fixed version"),
     ("images", _container(image="firstbell/app"), "no fixed version"),

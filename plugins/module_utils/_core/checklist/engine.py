@@ -11,6 +11,7 @@ from .. import engine_config, swarm_cluster
 from ..units import parse_duration
 from .model import Facts, Outcome, check, none_of
 from .services import SAID
+from .written import differing
 
 #: With what Debian's and Docker's own units start it.
 _ARGUMENT = re.compile(r"-H|--host|(?:--host=)?fd://|--containerd(?:=\S+)?|/\S*/containerd\.sock|\$DOCKER_OPTS")
@@ -62,12 +63,13 @@ def engine_access(facts: Facts) -> Outcome:
 )
 def engine_settings(facts: Facts) -> Outcome:
     others = [one for one in facts.seen["access"]["arguments"] if not _ARGUMENT.fullmatch(one)]
-    plan = engine_config.plan(
-        facts.expected["docker"]["settings"], engine_config.Found(**facts.seen["engine"]["daemon"]["found"])
-    )
+    wanted, found = facts.expected["docker"]["settings"], facts.seen["engine"]["daemon"]["found"]
+    plan = engine_config.plan(wanted, engine_config.Found(**found))
     problems = [f"{name} is not as it should be" for name in plan.differing]
     if plan.write and not problems:
-        problems = ["the file is not as the playbook wrote it"]
+        # Without its values: a proxy's has a password.
+        names = [one if one.startswith("it ") else one.partition(" is ")[0] for one in differing(wanted, found["file"])]
+        problems = [f"/etc/docker/daemon.json is not as the playbook wrote it: {', '.join(names) or 'its layout'}"]
     if plan.action and not problems:
         problems = [f"the engine has not read its file; it needs a {plan.action}"]
     problems += [f"dockerd is started with {' '.join(others)}: {_ARGUMENTS}"] if others else []
