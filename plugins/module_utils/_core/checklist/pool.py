@@ -18,7 +18,7 @@ _CONSOLE = (
     "psql --host=/run/pgbouncer --port=6432 --username=pgbouncer --dbname=pgbouncer --command="
 )
 #: Neither reads its files again by itself, so the playbook sees nothing to do after a change in the running program.
-_RELOAD = f"{SITE}. What was only set at the console goes with: {_CONSOLE}RELOAD"
+_RELOAD = f"{_CONSOLE}RELOAD, which takes back what was only set at the console. {SITE}"
 _RESTART = f"{SITE}. What was only set in the running cache goes with: docker service update --force {{stack}}_redis"
 _ADMIN = "pgbouncer"
 #: What it shows without a default.
