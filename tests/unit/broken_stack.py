@@ -650,6 +650,8 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("disk-space", _seen("host", "disks", "/", free=5 << 30), "5.0 GB free"),
     ("disk-space", _seen("host", "disks", "/", free=15 << 30), "15.0 GB free"),
     ("disk-space", _seen("host", "disks", "/", inodes_free=10), "inodes 1%"),
+    ("disk-space", _seen("host", "disks", "/", read_only=1), "/ takes no writes: mount -o remount,rw /"),
+    ("disk-space", _seen("host", "disks", "/var/log", free=50 << 20), "/var/log: 0.0 GB free, 5%"),
     ("memory", _seen("host", "memory", MemAvailable=1000), "0% of"),
     ("host-size", _seen("host", "memory", MemTotal=1 << 30), "1.0 GB, and 4.0 are planned"),
     ("host-size", _seen("host", cpus=1), "1 CPUs, and 2 are planned"),
@@ -668,6 +670,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("timers", _seen("units", GATE, ActiveState="inactive"), f"{GATE} does not run: systemctl start {GATE}"),
     ("timers", _seen("units", GATE, UnitFileState="disabled"), f"it is disabled: systemctl enable {GATE}"),
     ("timers", _seen("units", **{"docker.service": {"UnitFileState": "masked"}}), "systemctl unmask docker.service"),
+    (
+        "timers",
+        _seen("units", "docker.service", ActiveState="inactive"),
+        "not run: systemctl start docker.service",
+    ),
     ("timers", _gone("units", GATE), f"{GATE} will not start with the host, it is missing"),
     (
         "timers",
@@ -992,6 +999,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ),
     ("firewall-rules", _rules("table inet evil {\n}\n"), "inet evil is a table of its own"),
     ("firewall-rules", _seen("firewall", ruleset="table inet firstbell {\n}\n"), "rules are gone: ip filter FORWARD"),
+    ("firewall-rules", _seen("firewall", live="", ruleset=""), "rules are gone: ip filter FORWARD"),
     (
         "firewall-rules",
         _seen("firewall", hindered=["qdisc netem 8001: dev eth0 root delay 9ms"]),

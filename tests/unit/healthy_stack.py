@@ -369,7 +369,15 @@ def _host() -> dict[str, Any]:
         "host": {
             "now": NOW,
             "disks": {
-                "/": {"total": 100 * gigabyte, "free": 60 * gigabyte, "inodes": 1000, "inodes_free": 900},
+                path: {
+                    "total": size * gigabyte,
+                    "free": size * gigabyte // 2,
+                    "inodes": 1000,
+                    "inodes_free": 900,
+                    "main": main,
+                    "read_only": 0,
+                }
+                for path, size, main in (("/", 100, 1), ("/var/log", 1, 0))
             },
             "rotational": False,
             "memory": {"MemTotal": 4 * gigabyte, "MemAvailable": 2 * gigabyte, "SwapTotal": gigabyte},

@@ -20,6 +20,8 @@ from .._core.errors import FirstbellError
 
 SOCKET = "/var/run/docker.sock"
 _OK = 400
+#: Nobody listens there.
+_STOPPED = (ConnectionRefusedError, FileNotFoundError)
 
 
 class EngineError(FirstbellError):
@@ -48,7 +50,8 @@ def call(method: str, path: str, body: Any = None, timeout: float = 60, **query:
         answer = connection.getresponse()
         text = answer.read().decode("utf-8", "replace")
     except (OSError, http.client.HTTPException) as error:
-        raise EngineError(f"the Docker engine does not answer on {SOCKET}: {error}") from error
+        start = ". Start it: systemctl start docker" if isinstance(error, _STOPPED) else ""
+        raise EngineError(f"the Docker engine does not answer on {SOCKET}: {error}{start}") from error
     finally:
         connection.close()
     try:

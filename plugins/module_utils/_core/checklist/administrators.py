@@ -209,7 +209,11 @@ def _strangers(facts: Facts) -> dict[str, str]:
         if one["who"] not in (*names, "root", seen["as"])
     ]
     return {
-        **dict.fromkeys(keys, "take the line out of authorized_keys; what is yours: name it in checks_known_keys"),
+        **dict.fromkeys(
+            keys,
+            "take the line out of authorized_keys, but not that of the key by which you come in "
+            "(ssh-keygen -lf ~/.ssh/KEY.pub shows it); what is yours: name it in checks_known_keys",
+        ),
         **dict.fromkeys(members, "gpasswd --delete NAME GROUP; who is yours: checks_known_administrators"),
     }
 

@@ -70,7 +70,7 @@ def _published(facts: Facts) -> set[int]:
 def _gone(facts: Facts) -> list[str]:
     """What somebody has taken out of the engine's rules."""
     settings = facts.expected["docker"]["settings"]
-    if settings.get("iptables", True) is False or not facts.seen["firewall"]["ruleset"]:
+    if settings.get("iptables", True) is False or facts.seen["firewall"]["ruleset"] is None:
         return []
     families = ["ip", *(["ip6"] if settings.get("ip6tables") else [])]
     return list(foreign_rules.missing(facts.seen["firewall"]["ruleset"], families, _published(facts)))
@@ -79,7 +79,7 @@ def _gone(facts: Facts) -> list[str]:
 def _others(facts: Facts) -> dict[str, str]:
     """Whose rules nobody has named, with what removes them."""
     known = facts.expected.get("known_rules", [])
-    found = foreign_rules.foreign(facts.seen["firewall"]["ruleset"], _TABLE, _published(facts))
+    found = foreign_rules.foreign(facts.seen["firewall"]["ruleset"] or "", _TABLE, _published(facts))
     return {
         rule: remove for rule, remove in found.items() if not any(fnmatchcase(rule, f"{pattern}*") for pattern in known)
     }

@@ -197,8 +197,9 @@ def clock(facts: Facts) -> Outcome:
     "S70",
     "host",
     "The disks have room",
-    target=f"more than {_LEAST_FREE:.0%} and {format_size(_LEAST_BYTES)} free, warned below {_LOW_FREE:.0%}",
-    command="df -h / /opt/{stack} /var/lib/docker; df -i /",
+    target=f"more than {_LEAST_FREE:.0%} and {format_size(_LEAST_BYTES)} free, warned below {_LOW_FREE:.0%}; none "
+    "read-only",
+    command="df -h / /opt/{stack} /var/lib/docker /var /var/log; df -i /",
     fix="docker image prune (without --all), then look what takes it: du -xh --max-depth 2 / | sort -h | tail",
     needs="host",
     everywhere=True,
@@ -209,7 +210,9 @@ def disk_space(facts: Facts) -> Outcome:
         share = disk["free"] / disk["total"]
         inodes = disk["inodes_free"] / disk["inodes"] if disk["inodes"] else 1.0
         lines.append(f"{path}: {disk['free'] / GB:.1f} GB free, {share:.0%}; inodes {inodes:.0%}")
-        if share < _LEAST_FREE or disk["free"] < _LEAST_BYTES or inodes < _LEAST_FREE:
+        if disk["read_only"]:
+            problems.append(f"{path} takes no writes: mount -o remount,rw {path}; what the kernel says: dmesg")
+        elif share < _LEAST_FREE or (disk["main"] and disk["free"] < _LEAST_BYTES) or inodes < _LEAST_FREE:
             problems.append(f"{lines[-1]}")
         elif min(share, inodes) < _LOW_FREE:
             low.append(lines[-1])

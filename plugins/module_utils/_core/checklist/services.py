@@ -161,7 +161,8 @@ def _of_nodes(facts: Facts) -> list[str]:
         elif one["state"] != "ready" and name in ready:
             problems.append(f"{who} has an old entry, which is {one['state']}: {remove}")
         elif one["state"] != "ready":
-            problems.append(f"{who} is {one['state']} for the swarm: systemctl start docker, on that host")
+            mend = "systemctl start docker, on that host; if it runs there, and has left the swarm: make site"
+            problems.append(f"{who} is {one['state']} for the swarm: {mend}")
         elif one["availability"] != "active":
             mend = f"docker node update --availability active {name}"
             problems.append(f"{who} takes no new tasks ({one['availability']}): {mend}")

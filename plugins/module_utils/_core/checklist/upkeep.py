@@ -116,8 +116,8 @@ def starting(files: Mapping[str, str]) -> list[str]:
 def _running(facts: Facts, name: str) -> list[str]:
     """Why a unit that starts with the host does not run, or will not after the next start."""
     state = facts.seen["units"].get(name, {}).get("ActiveState")
-    # The engine's services and swap have checks of their own, and so have timers.
-    stopped = name not in _ENGINE_UNITS and name.endswith((".service", ".socket")) and state != "active"
+    # Swap has a check of its own, and so have timers; the engine's socket is for who starts the engine later.
+    stopped = name != "docker.socket" and name.endswith((".service", ".socket")) and state != "active"
     return [*([f"{name} does not run: systemctl start {name}"] if stopped else []), *_at_boot(facts, name)]
 
 
@@ -152,13 +152,13 @@ def security_updates(facts: Facts) -> Outcome:
     seen = facts.seen["updates"]
     said, options = {**_daily(facts), **_sources(facts)}, "\n".join(seen["options"])
     evidence = "\n".join([f"pending: {', '.join(seen['pending']) or 'none'}", options, *seen["origins"]])
-    if said:
-        fixes = dict.fromkeys(fix or "What the finding says" for fix in said.values())
-        return none_of([*said], "", evidence, fix=". Then: ".join(fixes))
     passed_over = [name for name in seen["passed_over"] if name not in facts.expected["host"]["upgrade_exclude"]]
     kept_back = [f"{name} is held (apt-mark unhold {name})" for name in seen["held"]]
     kept_back += [f"{name} is passed over (Unattended-Upgrade::Package-Blacklist)" for name in passed_over]
     kept_back += [f"packages are never installed, by {path}" for path in seen["pinned"]]
+    if said:
+        fixes = dict.fromkeys(fix or "What the finding says" for fix in said.values())
+        return none_of([*said, *kept_back], "", evidence, fix=". Then: ".join(fixes))
     if kept_back:
         return warned("; ".join(kept_back[:6]), evidence, fix="See who wanted it, and take it back")
     if seen["security"]:

@@ -88,7 +88,7 @@ def gather(stack: str, expected: Mapping[str, Any], written: Iterable[str] = ())
     root = f"/opt/{stack}"
     return {
         "now": time.time(),
-        "disks": {path: _disk(path) for path in ("/", root, "/var/lib/docker") if os.path.exists(path)},
+        "disks": {**_disks("/", root, "/var/lib/docker"), **_disks_apart("/var", "/var/log")},
         "rotational": _rotational(root),
         "memory": _memory(),
         "cpus": os.cpu_count() or 1,
@@ -224,9 +224,20 @@ def _md5(path: str) -> str:
         return hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
 
 
+def _disks(*paths: str) -> dict[str, dict[str, int]]:
+    return {path: {**_disk(path), "main": 1} for path in paths if os.path.exists(path)}
+
+
+def _disks_apart(*paths: str) -> dict[str, dict[str, int]]:
+    """What is a file system of its own, and may be a small one."""
+    return {path: {**_disk(path), "main": 0} for path in paths if os.path.ismount(path)}
+
+
 def _disk(path: str) -> dict[str, int]:
     usage, inodes = shutil.disk_usage(path), os.statvfs(path)
-    return {"total": usage.total, "free": usage.free, "inodes": inodes.f_files, "inodes_free": inodes.f_favail}
+    read_only = int(bool(inodes.f_flag & os.ST_RDONLY))
+    found = {"total": usage.total, "free": usage.free, "inodes": inodes.f_files, "inodes_free": inodes.f_favail}
+    return {**found, "read_only": read_only}
 
 
 def _rotational(path: str) -> bool | None:
@@ -307,7 +318,7 @@ def gather_firewall(expected: Mapping[str, Any]) -> dict[str, Any]:
         "live": nftables.listing("firstbell") if nftables.installed() else "",
         "written": render_file(policy),
         "file": system.read_text(FIREWALL_FILE),
-        "ruleset": nftables.ruleset() if nftables.installed() else "",
+        "ruleset": nftables.ruleset() if nftables.installed() else None,
         "hindered": [line for line in _queues() if " netem " in f"{line} "],
         "unit": _unit("firstbell-firewall.service"),
     }
