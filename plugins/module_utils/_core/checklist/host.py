@@ -200,7 +200,7 @@ def clock(facts: Facts) -> Outcome:
     target=f"more than {_LEAST_FREE:.0%} and {format_size(_LEAST_BYTES)} free, warned below {_LOW_FREE:.0%}; none "
     "read-only",
     command="df -h / /opt/{stack} /var/lib/docker /var /var/log; df -i /",
-    fix="docker image prune (without --all), then look what takes it: du -xh --max-depth 2 / | sort -h | tail",
+    fix="Look what takes it: du -xh --max-depth 2 PATH | sort -h | tail; of / also: docker image prune (without --all)",
     needs="host",
     everywhere=True,
 )
