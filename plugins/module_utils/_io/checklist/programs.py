@@ -12,8 +12,11 @@ from typing import Any
 from ..._core.host_command import library_of, program_of
 from .. import host_command, system
 
-#: What else decides on who may do what.
-_FURTHER = ("containerd", "iptables", "libpam-modules", "login", "openssh-server", "passwd", "runc", "sudo", "systemd")
+#: What else decides on who may do what, and what everything else is made of.
+_FURTHER = (
+    *("containerd", "iptables", "libpam-modules", "login", "openssh-server", "passwd", "runc", "sudo", "systemd"),
+    *("apt", "bash", "coreutils", "dash", "dpkg", "libc-bin", "util-linux"),
+)
 _AUTHORITIES = "/etc/ssl/certs/ca-certificates.crt"
 #: What the stack's commands and its administrators type.
 _NAMES = ("apt-get", "containerd", "docker", "dockerd", "dpkg", "iptables", "nft", "ps", "runc", "ss", "sshd", "sudo")
