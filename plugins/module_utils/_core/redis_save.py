@@ -65,7 +65,7 @@ def persistence(reply: str) -> Persistence:
 
 def named(manifest: str) -> list[str]:
     """The files of AOF_FOLDER that Redis reads when it starts: a base, and what came after it."""
-    return re.findall(r"^file (\S+) seq \d+ type [bi]$", manifest, re.MULTILINE)
+    return re.findall(r"^file (\S+) seq \d+ type [bi]\b", manifest, re.MULTILINE)
 
 
 def has_saved(before: Persistence, now: Persistence) -> bool:
