@@ -20,7 +20,8 @@ def test_how_saving_stands() -> None:
 
 
 def test_what_redis_starts_from() -> None:
-    manifest = "file a.2.base.rdb seq 2 type b\nfile a.1.incr.aof seq 1 type h\nfile a.2.incr.aof seq 2 type i startoffset 8\n"
+    base, history = "file a.2.base.rdb seq 2 type b\n", "file a.1.incr.aof seq 1 type h\n"
+    manifest = f"{base}{history}file a.2.incr.aof seq 2 type i startoffset 8\n"
     assert redis_save.named(manifest) == ["a.2.base.rdb", "a.2.incr.aof"]
     assert redis_save.named(redis_save.AOF_MANIFEST_TEXT) == [redis_save.AOF_BASE]
 
