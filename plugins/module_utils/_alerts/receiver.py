@@ -14,14 +14,13 @@ import os
 import secrets
 
 from .._core.alert_drill import notices
-from .._core.alert_drill.model import RECEIVER, Notice
+from .._core.alert_drill.model import AUTHOR, RECEIVER, Notice
 from .._core.errors import FirstbellError
 from .._io import docker_cli, system
 from .host import OWNER, Host, wait_until
 
 #: Longer than the longest memory of a rule (DatabaseDeadlocks looks back 15 minutes).
 _SILENCE = 1500.0
-_AUTHOR = "alert drill"
 _CERTIFICATE_DAYS = "3"
 
 
@@ -48,7 +47,7 @@ class Receiver:
             os.chown(f"{place}/{name}", *OWNER)
         self._run()
         # Those of the drill before would hold back what is to arrive now.
-        self.host.alertmanager().end_silences(_AUTHOR)
+        self.host.alertmanager().end_silences(AUTHOR)
         self._redirect(alerts)
 
     def _run(self) -> None:
@@ -108,7 +107,7 @@ class Receiver:
         told = [one.labels for one in self.received() if one.labels and one.alert in alerts]
         for labels in self.host.firing():
             if any(labels.items() <= one.items() for one in told):
-                self.host.alertmanager().silence(labels, _AUTHOR, "left over from the alert drill", _SILENCE)
+                self.host.alertmanager().silence(labels, AUTHOR, "left over from the alert drill", _SILENCE)
 
     def _stop(self) -> None:
         system.run(["docker", "rm", "--force", "--volumes", self.container], check=False)

@@ -19,6 +19,8 @@ WEBHOOK, MAIL = "webhook", "mail"
 WAYS = (WEBHOOK, MAIL)
 #: The container of the drill that receives them.
 RECEIVER = "alert-receiver"
+#: Who silences what is left over from a drill, for less than half an hour.
+AUTHOR = "alert drill"
 #: Prometheus goes on asking the last target of a job when there is none any more, so a drill leaves one that it drops.
 OVER: Mapping[str, Any] = {"targets": [f"{RECEIVER}:9"], "labels": {"__drill": "over"}}
 

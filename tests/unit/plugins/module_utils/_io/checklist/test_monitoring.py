@@ -62,3 +62,19 @@ def test_one_that_never_measures_itself_is_given_up(pauses: list[float], monkeyp
 )
 def test_what_a_silence_covers(equal: bool, expression: bool, said: str) -> None:
     assert monitoring._matcher({"name": "a", "value": "b", "isEqual": equal, "isRegex": expression}) == said
+
+
+@pytest.mark.parametrize(
+    ("by", "ends", "matcher", "expected"),
+    [
+        ("alert drill", "2026-11-30T19:25:00.000Z", {}, True),
+        ("eve", "2026-11-30T19:25:00.000Z", {}, False),
+        ("alert drill", "2027-11-30T19:25:00.000Z", {}, False),
+        ("alert drill", "2026-11-30T19:25:00.000Z", {"isRegex": True, "value": ".+"}, False),
+        ("alert drill", "2026-11-30T19:25:00.000Z", {"name": "host"}, False),
+    ],
+)
+def test_silences_that_a_drill_has_left(by: str, ends: str, matcher: dict[str, object], expected: bool) -> None:
+    matchers = [{"name": "alertname", "value": "CacheDown", "isRegex": False, "isEqual": True, **matcher}]
+    one = {"createdBy": by, "startsAt": "2026-11-30T19:00:00.000Z", "endsAt": ends, "matchers": matchers}
+    assert monitoring._left_over(one) is expected
