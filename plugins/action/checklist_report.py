@@ -11,9 +11,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from ansible import context
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._core.checklist import report
+from ..module_utils._core.checklist.commands import Controller
 from ..module_utils._core.checklist.html import render
 
 _HISTORY = 12
@@ -42,7 +44,8 @@ class ActionModule(ActionBase):
         directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         kind = "verify-part" if args["partial"] else "verify"
         former = [self._read(path) for path in self._reports(directory, kind, args["stack"])[-_HISTORY:]]
-        told = self._report(args, [one for one in former if one])
+        controller = self._controller(task_vars or {})
+        told = self._report(args, [one for one in former if one], controller)
         stem = f"{args['stack']}-{kind}-{datetime.fromtimestamp(told['ended'], tz=timezone.utc):%Y%m%dT%H%M%SZ}"
         texts = {"json": json.dumps(told, indent=2) + "\n", "xml": report.junit(told), "html": render(told)}
         for form, text in texts.items():
@@ -62,8 +65,18 @@ class ActionModule(ActionBase):
         return result
 
     @staticmethod
-    def _report(args: dict[str, Any], former: list[dict[str, Any]]) -> dict[str, Any]:
-        results = report.merge(args["looked"])
+    def _controller(task_vars: dict[str, Any]) -> Controller:
+        """How the run was started, and so how the next one is."""
+        here = Path.cwd()
+        named = [Path(one) for one in context.CLIARGS.get("inventory") or ()]
+        makefile = Path(task_vars.get("playbook_dir", "/")).parent / "Makefile"
+        return Controller(
+            [str(one.relative_to(here) if one.is_relative_to(here) else one) for one in named], makefile.is_file()
+        )
+
+    @staticmethod
+    def _report(args: dict[str, Any], former: list[dict[str, Any]], controller: Controller) -> dict[str, Any]:
+        results = report.with_commands(report.merge(args["looked"]), controller)
         ended = time.time()
         return {
             "stack": args["stack"],

@@ -21,7 +21,7 @@ from ..module_utils._core.app_source import source_findings
 from ..module_utils._core.autoscaler.calendar import calendar_findings
 from ..module_utils._core.errors import FirstbellError
 from ..module_utils._core.findings import Finding, refuse
-from ..module_utils._core.host import HostProbe, host_findings, twin_findings
+from ..module_utils._core.host import HostProbe, away_findings, host_findings, twin_findings
 from ..module_utils._core.input_checks import input_findings
 from ..module_utils._core.secrets import check_foreign_secrets, check_secrets, missing_secrets, misspelt_secrets
 from ..module_utils._core.sizing import sizing
@@ -170,6 +170,7 @@ class ActionModule(ActionBase):
             least = parse_size(MINIMUM_FREE)
         return [
             *findings,
+            *(away_findings(self._facts(task_vars)) if boolean(args.get("all_hosts", False)) else []),
             *twin_findings(host, self._addresses(task_vars)),
             *host_findings(
                 HostProbe.from_dict(probe),
@@ -179,6 +180,12 @@ class ActionModule(ActionBase):
                 minimum_free_bytes=least,
             ),
         ]
+
+    @staticmethod
+    def _facts(task_vars: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+        """What is known of each host of the group."""
+        hosts = task_vars["groups"]["firstbell"]
+        return {host: task_vars["hostvars"][host].get("ansible_facts") or {} for host in hosts}
 
     @staticmethod
     def _addresses(task_vars: Mapping[str, Any]) -> dict[str, set[str]]:

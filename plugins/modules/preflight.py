@@ -34,6 +34,10 @@ options:
     description: Free disk space that the stack needs, such as V(10GB).
     type: str
     default: 10GB
+  all_hosts:
+    description: Whether every host of the group C(firstbell) must have been reached in this run.
+    type: bool
+    default: false
   uid:
     description: User and group that all containers run as.
     type: int
@@ -73,6 +77,7 @@ def main() -> None:
                 "ports": {"type": "list", "elements": "int", "default": [80, 443]},
                 "postgres_major": {"type": "str", "default": "17"},
                 "minimum_free": {"type": "str", "default": "10GB"},
+                "all_hosts": {"type": "bool", "default": False},
                 "uid": {"type": "int", "default": 1001},
             },
             "supports_check_mode": True,

@@ -95,6 +95,23 @@ def twin_findings(host: str, addresses: Mapping[str, Collection[str]]) -> list[F
     return findings
 
 
+def away_findings(facts: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
+    """Name the hosts, by name with their facts, of which nothing is known: they were not reached."""
+    away = sorted(host for host, known in facts.items() if "default_ipv4" not in known)
+    if not away:
+        return []
+    them = "it" if len(away) == 1 else "them"
+    return [
+        Finding(
+            ", ".join(away),
+            "not reached, or left out by --limit",
+            f"Start {them}, see that ssh reaches {them}, or take {them} out of the inventory for good; hosts let each "
+            "other in by address, so that all are needed here. "
+            f"playbooks/deploy.yml, rollback.yml and verify.yml run without {them}.",
+        )
+    ]
+
+
 def _engine_version(text: str) -> tuple[int, ...]:
     match = re.match(r"(\d+)\.(\d+)", text)
     return tuple(int(part) for part in match.groups()) if match else ()

@@ -20,6 +20,12 @@ from .._core.errors import FirstbellError
 
 SOCKET = "/var/run/docker.sock"
 _OK = 400
+#: Its words where a majority of the swarm's managers is away.
+_LEADERLESS = "does not have a leader"
+_NO_LEADER = (
+    "the swarm has no leader, as most of its managers do not answer: what runs goes on, and nothing is started again. "
+    "Start the other managers' hosts and engines; where they are gone for good: docs/operations.md, more hosts"
+)
 #: Nobody listens there.
 _STOPPED = (ConnectionRefusedError, FileNotFoundError)
 
@@ -59,7 +65,9 @@ def call(method: str, path: str, body: Any = None, timeout: float = 60, **query:
     except ValueError:
         data = {"message": text.strip()}
     if answer.status >= _OK:
-        said = data.get("message", text) if isinstance(data, Mapping) else text
+        said = str(data.get("message", text) if isinstance(data, Mapping) else text)
+        if _LEADERLESS in said:
+            raise EngineError(_NO_LEADER, answer.status)
         raise EngineError(f"the Docker engine refuses {method} {path.split('?')[0]}: {said}", answer.status)
     return data
 

@@ -298,7 +298,7 @@ def _short(reference: str) -> str:
     "The images of the services are fixed versions and not old",
     target=f"a fixed tag, which still names what runs, built within {IMAGE_AGE_DAYS} days",
     command="docker images --no-trunc",
-    fix="At a quiet time make update-images ARGS='-e postgres_allow_restart=true' (firstbell.stack.update_images)",
+    fix="At a quiet time make update-images ARGS='-e postgres_allow_restart=true'",
     needs="engine host",
 )
 def images(facts: Facts) -> Outcome:

@@ -85,7 +85,7 @@ FAILOVER = _judged(
     "S63 S104",
     "Every container was killed under load, and came back in time without losing anything",
     age=92 * _DAY,
-    how="ansible-playbook playbooks/drill.yml --tags failover -e drill_confirm={stack}",
+    how="make drill ARGS='--tags failover -e drill_confirm={stack}'",
     promise="each service missed no longer than its target, no acknowledged row lost",
     full=True,
 )
@@ -95,7 +95,7 @@ ALERTS = _judged(
     "S70 S71 S103",
     "Faults were put in, and the alerts arrived",
     age=92 * _DAY,
-    how="ansible-playbook playbooks/drill.yml --tags alerts -e drill_confirm={stack}",
+    how="make drill ARGS='--tags alerts -e drill_confirm={stack}'",
     promise="each alert received within its time",
     part="monitoring",
     full=True,
@@ -106,7 +106,7 @@ LOAD = _judged(
     "S77 S78 S79 S80 S81 S96 S108",
     "The site carries the load that its profile promises",
     age=92 * _DAY,
-    how="ansible-playbook playbooks/load_test.yml",
+    how="make load-test ARGS='-e load_test_confirm={stack}'",
     promise="the profile's users and scans, within the times that were asked for",
     full=True,
 )
@@ -116,7 +116,7 @@ CAPACITY = _judged(
     "S96",
     "It is known how many users this host carries",
     age=183 * _DAY,
-    how="ansible-playbook playbooks/load_test.yml -e load_test_mode=capacity",
+    how="make load-test ARGS='-e load_test_confirm={stack} -e load_test_mode=capacity'",
     promise="at least the profile's users",
 )
 ROLLOUT = _judged(
@@ -125,7 +125,7 @@ ROLLOUT = _judged(
     "S50",
     "New versions were rolled out under load, and no request was lost",
     age=92 * _DAY,
-    how="ansible-playbook playbooks/drill.yml --tags rollout",
+    how="make drill ARGS='--tags rollout'",
     promise="no failed request, a bad version rolled back",
 )
 DAILY = _judged(

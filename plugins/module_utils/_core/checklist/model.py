@@ -234,7 +234,7 @@ def run(
 
 
 def _judged(one: Check, facts: Facts, errors: Mapping[str, str]) -> Outcome:
-    broken = [errors[name] for name in one.needs if name in errors]
+    broken = dict.fromkeys(errors[name] for name in one.needs if name in errors)
     if broken:
         return failed("it could not be looked at", reason="; ".join(broken), fix=_NOT_LOOKED_AT)
     try:

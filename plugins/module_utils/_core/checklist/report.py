@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 from ..prometheus import Sample
 from ..prometheus import render as render_metrics
 from .catalogue import TOPICS
+from .commands import Controller
 from .model import FAIL, PASS, SKIPPED, VERDICTS, WARN
 
 _RANK = {PASS: 0, SKIPPED: 1, WARN: 2, FAIL: 3}
@@ -29,6 +30,12 @@ def merge(looked: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     if not results:
         results.append(_unseen("the inventory", "it has no host in the group firstbell"))
     return results
+
+
+def with_commands(results: Sequence[Mapping[str, Any]], controller: Controller) -> list[dict[str, Any]]:
+    """The results with the commands of the controller as they are typed there."""
+    texts = ("measured", "reason", "fix")
+    return [{**one, **{name: controller.typed(str(one[name])) for name in texts}} for one in results]
 
 
 def _unseen(host: str, reason: str) -> dict[str, Any]:
@@ -82,13 +89,25 @@ def summary(report: Mapping[str, Any]) -> list[str]:
     passed = f"{number['pass']} of {total} checks passed"
     lines = [f"https://{report['domain']}: {passed}, {others}, in {report['seconds']:.0f} s"]
     for verdict, word in ((FAIL, "FAIL"), (WARN, "WARN")):
-        found = [one for one in report["results"] if one["verdict"] == verdict]
-        for one in found[:_SHOWN_FAILURES]:
+        found = _by_cause([one for one in report["results"] if one["verdict"] == verdict])
+        for one, *more in found[:_SHOWN_FAILURES]:
             said = one["measured"] + (f" ({one['reason']})" if one["reason"] else "")
-            lines.append(f"{word} {' '.join(one['rows'])} {one['id']} on {one['host']}: {said}. Mend it: {one['fix']}")
+            where = f"{one['id']} on {one['host']}"
+            if more:
+                where += f", and {len(more)} more for the same reason ({', '.join(other['id'] for other in more)})"
+            lines.append(f"{word} {' '.join(one['rows'])} {where}: {said}. Mend it: {one['fix']}")
         if len(found) > _SHOWN_FAILURES:
             lines.append(f"{word} {len(found) - _SHOWN_FAILURES} more")
     return lines
+
+
+def _by_cause(found: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Together what has the same reason on a host and is mended in the same way, as when its engine is away."""
+    causes: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for one in found:
+        own = () if one["reason"] else (one["id"],)
+        causes.setdefault((one["host"], one["reason"], one["fix"], *own), []).append(one)
+    return list(causes.values())
 
 
 def junit(report: Mapping[str, Any]) -> str:

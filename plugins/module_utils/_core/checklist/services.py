@@ -14,7 +14,7 @@ from .model import Facts, Outcome, check, failed, none_of, skipped
 from .written import configurations, differing
 
 INSPECT = "docker inspect $(docker ps --quiet)"
-SITE = "Run the playbook again: make site (firstbell.stack.site)"
+SITE = "Run the playbook again: make site"
 _RESTARTING = "At a quiet time, as the database is restarted: make site ARGS='-e postgres_allow_restart=true'"
 #: Where some of what can be found is not the playbook's to mend, and says itself what is.
 SAID = f"What the finding says. {SITE}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..._core.checklist.upkeep import SSH_UNITS, starting
 from ..._core.checklist.written import configurations
+from ..._core.errors import FirstbellError
 from ..operations import edge
 from . import certificates, custody, data, engine, host, logins, monitoring, programs, records, scaling, updates
 
@@ -68,7 +69,8 @@ def gather(
         try:
             facts[name] = GATHERERS[name](expected, secrets)
         except Exception as error:  # noqa: BLE001 - the checks that need it fail, the others do not
-            errors[name] = f"{name}: {_short(str(error)) or type(error).__name__}"
+            said = _short(str(error)) or type(error).__name__
+            errors[name] = said if isinstance(error, FirstbellError) else f"{name}: {said}"
     return facts, errors
 
 

@@ -84,3 +84,23 @@ def test_a_host_that_was_not_reached_has_failed(tmp_path: Path, monkeypatch: pyt
     told = write(tmp_path, 1_795_400_000.0, monkeypatch, looked={"bell1": {"unreachable": True, "msg": "no route"}})
     assert told["counts"]["fail"] == 1
     assert any("no route" in line for line in told["summary"])
+
+
+@pytest.mark.parametrize(
+    ("makefile", "command"),
+    [
+        (True, "make site INVENTORY=inventories/mine"),
+        (False, "ansible-playbook -i inventories/mine firstbell.stack.site"),
+    ],
+)
+def test_commands_are_those_that_started_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, makefile: bool, command: str
+) -> None:
+    if makefile:
+        (tmp_path / "Makefile").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(checklist_report.context, "CLIARGS", {"inventory": (str(tmp_path / "inventories/mine"),)})
+    args = {"stack": "school", "domain": "school.org", "profile": "small", "directory": "reports"}
+    looked = {"bell1": {"results": results("fail", measured="2 of 6", reason="why", fix="Mend it, then make site")}}
+    told = Action(**args, looked=looked).run(task_vars={"playbook_dir": str(tmp_path / "playbooks")})
+    assert f"(why). Mend it: Mend it, then {command}" in "\n".join(told["summary"])

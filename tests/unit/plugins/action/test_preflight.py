@@ -195,3 +195,15 @@ def test_hosts_of_the_play_are_known_by_how_they_are_reached_and_by_their_own_ad
     }
     variables = {"inventory_hostname": "one", "ansible_play_hosts_all": list(hostvars), "hostvars": hostvars}
     assert Action._addresses(variables) == {"one": {"10.0.0.1:22", "192.168.0.5"}, "two": {"two:22"}}
+
+
+def test_a_host_that_was_not_reached_is_told_only_where_all_are_needed(action: Action) -> None:
+    facts = {"default_ipv4": {"address": "192.168.0.5"}}
+    variables: dict[str, Any] = {
+        "inventory_hostname": "one",
+        "groups": {"firstbell": ["one", "two"]},
+        "hostvars": {"one": {"ansible_facts": facts}, "two": {}},
+    }
+    for needed, names in [("yes", ["two"]), (False, [])]:
+        action._task = SimpleNamespace(args={"stack": "school", "all_hosts": needed})
+        assert [finding.name for finding in action._host_findings(asdict(BARE), variables)] == names

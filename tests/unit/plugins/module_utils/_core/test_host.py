@@ -8,6 +8,7 @@ import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._core.host import (
     HostProbe,
     Listener,
+    away_findings,
     host_findings,
     parse_listeners,
     twin_findings,
@@ -107,3 +108,12 @@ def test_names_that_lead_to_one_machine_are_told_to_each_of_them() -> None:
     assert twin_findings("a", addresses) == []
     (finding,) = twin_findings("b", addresses)
     assert str(finding).startswith("ansible_host: b and c are the same host, 192.168.0.5. Give each its own address")
+
+
+def test_hosts_that_were_not_reached_are_named_together() -> None:
+    known = {"default_ipv4": {"address": "192.0.2.1"}}
+    assert away_findings({"a": known, "b": known}) == []
+    (finding,) = away_findings({"c": {}, "a": known, "b": {"distribution": "Debian"}})
+    assert str(finding).startswith("b, c: not reached, or left out by --limit. Start them, see that ssh reaches them")
+    (finding,) = away_findings({"a": known, "b": {}})
+    assert str(finding).startswith("b: not reached, or left out by --limit. Start it, see")

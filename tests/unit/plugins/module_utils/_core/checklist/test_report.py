@@ -59,6 +59,19 @@ def test_the_summary_names_what_to_do() -> None:
     assert "2 of 6 (why). Mend it: make site" in lines[1]
 
 
+def test_what_has_one_cause_is_one_line() -> None:
+    found = results("fail", measured="not seen", reason="no engine", fix="start it")
+    found[1].update(verdict="fail", measured="not seen", reason="no engine", fix="start it")
+    found[2].update(verdict="fail", measured="not seen", reason="no engine", fix="start it", host="bell2")
+    found[3].update(verdict="fail", measured="2 of 6", reason="", fix="start it")
+    found[4].update(verdict="fail", measured="2 of 6", reason="", fix="start it")
+    lines = report.summary(told(found))[1:]
+    assert len(lines) == 4
+    (together,) = [line for line in lines if "for the same reason" in line]
+    other, one = (found[number]["id"] for number in (0, 1))  # by name
+    assert f"{one} on bell1, and 1 more for the same reason ({other}): not seen (no engine)" in together
+
+
 def test_junit_counts_like_the_report() -> None:
     found = results("fail", measured=EVIL)
     found[1].update(verdict="skipped", reason="no store")
