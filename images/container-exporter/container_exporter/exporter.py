@@ -139,9 +139,21 @@ def _of_listing(listing: dict[str, Any]) -> Iterator[Metric]:
         for service, counts in listing.get("services", {}).items():
             tasks.add_metric((service,), counts[kind])
         yield tasks
+    yield from _of_swarm(listing.get("swarm", {}))
     written = GaugeMetricFamily("container_listing_timestamp_seconds", "When the host last told the names")
     written.add_metric((), listing.get("time", 0))
     yield written
+
+
+def _of_swarm(swarm: dict[str, Any]) -> Iterator[Metric]:
+    ready = GaugeMetricFamily("swarm_node_ready", "Whether a host of the swarm answers it", labels=("node",))
+    for name, answers in swarm.get("hosts", {}).items():
+        ready.add_metric((name,), answers)
+    yield ready
+    leader = GaugeMetricFamily("swarm_has_leader", "Whether enough managers answer for services to be started again")
+    if swarm:
+        leader.add_metric((), swarm["has_leader"])
+    yield leader
 
 
 def watch_for_ever(watch: Watch, interval: float) -> None:

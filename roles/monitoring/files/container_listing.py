@@ -4,8 +4,9 @@
 The engine's socket lets whoever has it do everything, and its own files of the containers hold their
 environment. So the exporter, which the network reaches, gets neither: this program, which listens
 nowhere, reads from the engine and writes a short list of names. It also counts what only the engine
-sees: how often a task was started again, and how many tasks a service has and should have. And it reads what only
-the host sees: the bytes that each container, and the host itself, have received and sent.
+sees: how often a task was started again, how many tasks a service has and should have, and which hosts of the swarm
+answer it. And it reads what only the host sees: the bytes that each container, and the host itself, have received and
+sent.
 """
 
 from __future__ import annotations
@@ -44,12 +45,14 @@ log = logging.getLogger("container_listing")
 
 @dataclass
 class Listing:
-    """What is written. ``containers`` by id, ``restarts`` by the task's name, ``services`` by name."""
+    """What is written. ``containers`` by id, ``restarts`` by the task's name, ``services`` and ``hosts`` by name."""
 
     containers: dict[str, dict[str, Any]] = field(default_factory=dict)
     ended: dict[str, float] = field(default_factory=dict)
     restarts: dict[str, dict[str, Any]] = field(default_factory=dict)
     services: dict[str, dict[str, int]] = field(default_factory=dict)
+    hosts: dict[str, bool] = field(default_factory=dict)
+    has_leader: bool = True
     processes: dict[str, int] = field(default_factory=dict)
 
     def started(self, identity: str, labels: dict[str, str], created: float) -> None:
@@ -111,12 +114,20 @@ class Listing:
             if "ServiceStatus" in service and not {"ReplicatedJob", "GlobalJob"} & set(service["Spec"].get("Mode", {}))
         }
 
+    def joined(self, nodes: list[dict[str, Any]]) -> None:
+        """Hosts of the swarm, and whether each answers it."""
+        self.hosts = {}
+        for node in nodes:
+            name = node["Description"]["Hostname"]
+            self.hosts[name] = node["Status"]["State"] == "ready" and self.hosts.get(name, True)
+
     def text(self, now: float) -> str:
         content = {
             "time": round(now, 3),
             "containers": self.containers,
             "restarts": self.restarts,
             "services": self.services,
+            "swarm": {"hosts": self.hosts, "has_leader": self.has_leader},
         }
         return json.dumps(content, sort_keys=True)
 
@@ -211,7 +222,10 @@ def refresh(listing: Listing, now: float) -> None:
             listing.started(container["Id"], container["Labels"], float(container["Created"]))
     try:
         listing.count(get("/services?status=true"))
-    except OSError as error:  # no manager of a swarm
+        listing.joined(get("/nodes"))
+        listing.has_leader = True
+    except OSError as error:  # most managers of the swarm are away, or this is none any more
+        listing.has_leader = False
         log.debug("%s", error)
     listing.present({container["Id"] for container in running}, now)
     listing.carried({container["Id"] for container in running})

@@ -105,6 +105,26 @@ def test_services_that_end_by_themselves_miss_no_task(module: ModuleType) -> Non
     assert listing.services == {"school_app": {"desired": 3, "running": 2}}
 
 
+def test_hosts_of_the_swarm_are_told_with_whether_they_answer(module: ModuleType) -> None:
+    listing = module.Listing(hosts={"gone": False})
+    seen = [("bell1", "ready"), ("bell2", "down"), ("twin", "down"), ("twin", "ready")]
+    listing.joined([{"Description": {"Hostname": name}, "Status": {"State": state}} for name, state in seen])
+    assert listing.hosts == {"bell1": True, "bell2": False, "twin": False}
+
+
+def test_without_a_leader_the_hosts_of_before_are_told(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(path: str) -> list[Any]:
+        if path.startswith("/services") and not has_leader:
+            raise OSError("/services: HTTP/1.0 503 Service Unavailable")
+        return [{"Description": {"Hostname": "bell1"}, "Status": {"State": "ready"}}] if path == "/nodes" else []
+
+    monkeypatch.setattr(module, "get", get)
+    listing = module.Listing()
+    for has_leader in (True, False, True):
+        module.refresh(listing, 100.0)
+        assert json.loads(listing.text(100.0))["swarm"] == {"hosts": {"bell1": True}, "has_leader": has_leader}
+
+
 def test_restarts_of_a_removed_service_are_forgotten(module: ModuleType) -> None:
     listing = module.Listing(services={"school_redis": {"desired": 1, "running": 1}})
     listing.started("a", labels("school_app.1.x"), 1.0)
