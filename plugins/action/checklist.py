@@ -38,10 +38,16 @@ class ActionModule(ActionBase):
             return result
         if args.get("first", True):
             outside = [one for one in CHECKS if one.outside and selection.takes(one)]
-            own = (task_vars or {}).get("ansible_facts", {}).get("default_ipv6", {}).get("address", "")
+            known = (task_vars or {}).get("ansible_facts", {})
+            own = known.get("default_ipv6", {}).get("address", "")
             address = str(args.get("address") or args["host"])
             inventory = str((task_vars or {}).get("inventory_dir") or "")
-            facts = {**result.get("facts", {}), "inventory": inventory, "password_file": self._password_file()}
+            facts = {
+                **result.get("facts", {}),
+                "inventory": inventory,
+                "password_file": self._password_file(),
+                "own_addresses": [*known.get("all_ipv4_addresses", []), *known.get("all_ipv6_addresses", [])],
+            }
             result["results"] += self._from_outside(outside, [address, str(own)], facts)
         result["facts"] = {**result.get("facts", {}), "seconds": round(time.monotonic() - start, 1)}
         return result

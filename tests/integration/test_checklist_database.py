@@ -3,44 +3,20 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._io import definitions
-from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import data, schema
+from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import schema
 from ansible_collections.firstbell.stack.plugins.module_utils._io.postgres import ConnectError
 
+from integration.checked_database import LEDGER, gather, healthy, typed
 from integration.postgres_server import Server
 
-ROLES = ("verify_owner", "verify_app", "verify_monitoring")
 KINDS = ("barred", "given", "strangers", "strange_owners", "weak_tables", "unproven", "invalid_indexes")
 PARAMETERS, ENFORCED_OR_NOT = 15, 18
-TABLES = """
-CREATE TABLE students (id int PRIMARY KEY, name text);
-CREATE TABLE attendance (id int GENERATED ALWAYS AS IDENTITY, student int REFERENCES students);
-CREATE TABLE audit_log (id serial);
-CREATE TABLE scans (at date) PARTITION BY RANGE (at);
-CREATE TABLE scans_2026 PARTITION OF scans FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
-CREATE TABLE guarded (id int);
-ALTER TABLE guarded ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON guarded USING (true);
-CREATE RULE kept AS ON DELETE TO audit_log DO INSTEAD NOTHING;
-CREATE VIEW named AS SELECT name FROM students;
-CREATE INDEX by_name ON students (name);
-"""
-BY_DEFAULT = """
-ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO verify_app;
-ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT USAGE, SELECT ON SEQUENCES TO verify_app;
-"""
-LEDGER = """
-CREATE TABLE _prisma_migrations (id text, migration_name text, checksum text, started_at timestamptz DEFAULT now(),
-                                 finished_at timestamptz, rolled_back_at timestamptz, logs text,
-                                 applied_steps_count int);
-INSERT INTO _prisma_migrations VALUES ('1', 'one', '', now(), now(), NULL), ('2', 'two', '', now(), NULL, now());
-"""
 OWNERS = "ALTER DEFAULT PRIVILEGES FOR ROLE verify_owner"
 FAULTS = {
     "GRANT SELECT (name) ON students TO PUBLIC": "PUBLIC SELECT (name) TABLE students",
@@ -91,33 +67,8 @@ FAULTS = {
 
 @pytest.fixture
 def server(every_postgres: Server) -> Iterator[Server]:
-    """A server with the application's roles and database, without anything wrong."""
-    with every_postgres.connect() as connection:
-        for role in ROLES:
-            connection.execute(f"CREATE ROLE {role} LOGIN")
-    with every_postgres.database("verify", ROLES[0]):
-        with every_postgres.connect("verify") as connection:
-            connection.execute("ALTER SCHEMA public OWNER TO verify_owner")
-            connection.execute("GRANT pg_monitor TO verify_monitoring")
-            connection.execute("SET ROLE verify_owner")
-            connection.execute(TABLES)
-            connection.execute(BY_DEFAULT)
+    with healthy(every_postgres):
         yield every_postgres
-    with every_postgres.connect() as connection:
-        connection.execute(f"DROP ROLE {', '.join(ROLES)}")
-
-
-def gather(server: Server) -> dict[str, Any]:
-    expected = {
-        "socket": server.socket,
-        "database": "verify",
-        "roles_extra": [],
-        "app_role_revoked": ["audit_log"],
-        "app_role_creates_tables": False,
-        "settings": {},
-        **dict(zip(("owner_role", "app_role", "monitoring_role"), ROLES)),
-    }
-    return data.gather("verify", expected, {})
 
 
 def found(server: Server) -> list[dict[str, str]]:
@@ -176,74 +127,83 @@ def test_a_role_that_may_not_log_in_is_there(server: Server) -> None:
     assert {one["name"]: one["login"] for one in gather(server)["roles"]}["verify_app"] is False
 
 
-def test_a_migration_that_failed_is_told_from_one_under_way(server: Server) -> None:
+def test_a_migration_that_failed_is_told_from_one_under_way(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     assert gather(server)["migrations"] is None
     with server.connect("verify") as connection:
         connection.execute("SET ROLE verify_owner")
         connection.execute(LEDGER)
-        assert gather(server)["migrations"] == {"applied": 1, "failed": []}
+        nothing = {"failed": [], "begun": [], "holders": []}
+        assert gather(server)["migrations"] == {"applied": 1, **nothing}
         connection.execute("INSERT INTO _prisma_migrations VALUES ('3', 'three', '', now(), NULL, NULL, 'no seat')")
         (failed,) = gather(server)["migrations"]["failed"]
         assert (failed["name"], failed["log"]) == ("three", "no seat")
         connection.execute("SELECT pg_advisory_lock(72707369)")
-        assert gather(server)["migrations"]["failed"] == []
+        seen = gather(server)["migrations"]
+        assert (seen["failed"], seen["begun"]) == ([], ["three"])
+        (holder,) = seen["holders"]
+        assert (holder["pid"], holder["role"], holder["at_work"]) == (connection.info.backend_pid, "postgres", True)
+        monkeypatch.setattr(schema, "FORGOTTEN_SECONDS", 0)
+        seen = gather(server)["migrations"]
+        assert (seen["failed"], seen["begun"], seen["holders"][0]["at_work"]) == ([failed], [], False)
+    with server.connect("verify") as ledger, server.connect("verify") as script:
+        ledger.execute("SELECT pg_advisory_lock(72707369)")
+        script.execute("SET application_name = 'firstbell migration'")
+        assert gather(server)["migrations"]["failed"] == [failed]
+        script.pgconn.send_query(b"SELECT pg_sleep(600)")
+        assert gather(server)["migrations"]["begun"] == ["three"]
+        script.cancel()
+        while script.pgconn.get_result():
+            pass
+        typed(server, f"SELECT pg_terminate_backend({ledger.info.backend_pid})")
+        assert gather(server)["migrations"]["holders"] == []
 
 
-DRIFTS = {
-    "ALTER TABLE attendance DROP CONSTRAINT attendance_student_fkey": "lost its constraint attendance_student_fkey",
-    "ALTER TABLE students DROP CONSTRAINT students_pkey CASCADE": "lost its constraint students_pkey",
-    "ALTER TABLE students ALTER COLUMN name DROP NOT NULL": "lost its NOT NULL name",
-    "ALTER TABLE students ALTER COLUMN place SET NOT NULL": "has got the NOT NULL place",
-    "ALTER TABLE students ALTER COLUMN name SET DEFAULT 'x'": "has another default name",
-    "ALTER TABLE students ALTER COLUMN name DROP DEFAULT": "lost its default name",
-    "ALTER TABLE students ALTER COLUMN place TYPE varchar(9)": "has another column place",
-    "DROP INDEX unique_name": "lost its unique index CREATE UNIQUE INDEX ON",
-    "DROP TRIGGER stamp ON students": "lost its trigger stamp",
-    "ALTER TABLE students ADD CONSTRAINT never CHECK (false) NOT VALID": "has got the constraint never",
-    "CREATE TRIGGER other BEFORE INSERT ON students FOR EACH ROW EXECUTE FUNCTION stamp()": "has got the trigger other",
-    "CREATE OR REPLACE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'": "has another",
-    "CREATE FUNCTION more() RETURNS int LANGUAGE sql AS 'SELECT 1'": "has got the function public.more()",
-    "ALTER TABLE students ENABLE ROW LEVEL SECURITY; CREATE POLICY none ON students USING (false)": "row-level",
-    "DROP VIEW named": "lost its view public.named",
-    "DELETE FROM _prisma_migrations WHERE migration_name = 'one'": "has lost one, which the tables have",
-}
-MORE = """
-CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
-DROP VIEW named;
-ALTER TABLE students ADD place text, ALTER name SET NOT NULL, ALTER name SET DEFAULT 'nobody';
-CREATE VIEW named AS SELECT name FROM students;
-CREATE UNIQUE INDEX unique_name ON students (name, id);
-CREATE TRIGGER stamp BEFORE INSERT ON students FOR EACH ROW EXECUTE FUNCTION stamp();
-"""
+def test_built_in_roles_have_only_postgresqls_own_members(server: Server) -> None:
+    own = [{"granted": "pg_monitor", "member": "verify_monitoring"}]
+    assert gather(server)["memberships"] == own
+    typed(server, "GRANT pg_execute_server_program TO pg_monitor")
+    further = {"granted": "pg_execute_server_program", "member": "pg_monitor"}
+    assert gather(server)["memberships"] == [further, *own]
+    typed(server, "REVOKE pg_execute_server_program FROM pg_monitor")
+    assert gather(server)["memberships"] == own
 
 
-@pytest.mark.parametrize(("fault", "said"), DRIFTS.items())
-def test_what_no_migration_has_made_is_found_and_mended(server: Server, tmp_path: Path, fault: str, said: str) -> None:
-    path = str(tmp_path / "schema.json")
+@pytest.fixture
+def fast(server: Server) -> Iterator[Path]:
+    """A directory for a tablespace that the server's next container would not have."""
+    place = server.data.parent / "socket" / "fast"
+    place.mkdir()
+    os.chown(place, server.data.stat().st_uid, -1)
+    typed(server, f"CREATE TABLESPACE fast LOCATION '{place}'")
+    yield place
+    with server.connect() as connection:
+        connection.execute("DROP TABLESPACE IF EXISTS fast")
+    place.rmdir()
 
-    def drifted() -> list[dict[str, str]]:
-        with data._session(data._login(server.socket, "verify")) as session:
-            return schema.gather_drift(session, definitions.read(path), "verify_app")
 
-    assert drifted() == []
-    with server.connect("verify") as connection:
-        connection.execute("SET ROLE verify_owner")
-        connection.execute(LEDGER)
-        connection.execute(MORE)
-    with data._session(data._login(server.socket, "verify")) as session:
-        assert definitions.keep(session, "public", path, {"one": ""})
-        assert not definitions.keep(session, "public", path, {"one": ""})
-    assert drifted() == []
-    with server.connect("verify") as connection:
-        connection.execute(fault)
-        problems = drifted()
-        assert any(said in one["problem"] for one in problems)
-        for one in problems:
-            connection.execute(one["fix"])
-        assert drifted() == []
-        connection.execute("DROP TABLE students CASCADE; ALTER TABLE attendance DROP COLUMN student")
-    gone = [one["problem"].partition(" since")[0] for one in drifted() if not one["fix"]]
-    assert gone == ["is gone", "has lost its column student"]
+def test_what_lies_outside_of_the_data_directory_comes_back(server: Server, fast: Path) -> None:
+    for moved in ("TABLE students", "TABLE scans", "TABLE scans_2026", "INDEX by_name", "INDEX students_pkey"):
+        typed(server, f"ALTER {moved} SET TABLESPACE fast")
+    typed(server, "CREATE MATERIALIZED VIEW all_names TABLESPACE fast AS SELECT name FROM students")
+    problems = gather(server)["weak_tables"]
+    assert [one["name"] for one in problems] == [
+        *("public.all_names", "public.by_name", "public.scans", "public.scans_2026", "public.students"),
+        *("public.students_pkey", "the server"),
+    ]
+    assert problems[0]["problem"].startswith(f"lies in the tablespace fast ({fast}), which no backup has")
+    typed(server, *(one["fix"] for one in problems))
+    assert gather(server)["weak_tables"] == []
+
+
+def test_a_database_that_lies_elsewhere_comes_back(server: Server, fast: Path) -> None:
+    typed(server, "ALTER DATABASE verify SET TABLESPACE fast", database="postgres")
+    (one,) = gather(server)["weak_tables"]
+    assert str(fast) in one["problem"]
+    with server.connect("verify"):
+        typed(server, one["problem"].partition("in the database postgres: ")[2], database="postgres")
+    (one,) = gather(server)["weak_tables"]
+    typed(server, one["fix"])
+    assert gather(server)["weak_tables"] == []
 
 
 def test_rights_on_parameters_are_found(server: Server) -> None:

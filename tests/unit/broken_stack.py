@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 from typing import Any, Callable
 
-from unit.healthy_stack import BACKUP, DAY, GATE, LISTING, NOW, RULES_FILE, sshd
+from unit.healthy_stack import BACKUP, DAY, GATE, LISTING, NOW, RULES_FILE, release, sshd
 
+_KEYBOARD = {"kbdinteractiveauthentication": "yes"}
+_DAILY = ['APT::Periodic::Update-Package-Lists "1";', 'APT::Periodic::Unattended-Upgrade "1";']
 OWNER = "ALTER TABLE public.students OWNER TO school_owner"
 NGINX = "/opt/school/nginx/conf/nginx.conf"
 
@@ -56,6 +58,20 @@ def _both(*breaks: Break) -> Break:
     return lambda seen, expected: [one(seen, expected) for one in breaks]
 
 
+def _entry(**options: list[str]) -> Break:
+    """What sshd would do with whom Ansible signs in as, and where the files say so."""
+
+    def change(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+        entry = seen["logins"]["entry"]
+        entry["options"].update(options)
+        entry["lines"] = {
+            "PermitRootLogin": {"/etc/ssh/sshd_config:9": "yes", "/etc/ssh/sshd_config.d/x.conf:3": "no"},
+            "PubkeyAuthentication": {"/etc/ssh/sshd_config.d/x.conf:7": '"no"'},
+        }
+
+    return change
+
+
 def _finding(name: str) -> Break:
     finding = {"name": name, "problem": "it is 1, and 2 is wanted", "kind": "differs"}
     return lambda seen, _expected: seen["settings"]["findings"].append(finding)
@@ -101,7 +117,12 @@ def _table(problem: str, fix: str, kind: str = "weak_tables") -> Break:
 
 def _migration(log: str) -> Break:
     one = {"name": "20260301_seats", "started_at": "2026-11-29 02:00:00+00", "log": log}
-    return _seen("database", migrations={"applied": 12, "failed": [one]})
+    return _seen("database", "migrations", failed=[one])
+
+
+def _held(at_work: bool, *begun: str) -> Break:
+    one = {"pid": 7, "role": "school_owner", "application": "psql", "since": "2026-11-29 02:00:00+00"}
+    return _seen("database", "migrations", holders=[{**one, "at_work": at_work}], begun=list(begun))
 
 
 def _stranger(where: str = "containers", **values: Any) -> Break:
@@ -223,6 +244,8 @@ BROKEN: list[tuple[str, Break, str]] = [
     ),
     ("balancer", _seen("balancer", 0, administration=1), "app/replica-1 was taken out by hand (maint)"),
     ("balancer", _seen("balancer", 1, administration=33), "app/replica-2 was taken out by hand (maint)"),
+    ("balancer", _seen("balancer", 0, check=2), "app/replica-1 is not looked at any more, dead or alive"),
+    ("balancer", _seen("doors", 0, rates={"SessRateLimit": 5}), "all doors take 5 a second at most (SessRateLimit)"),
     ("balancer", _seen("balancer", 0, administration=8), "app/replica-1 was drained by hand"),
     ("balancer", _seen("balancer", 0, weight=0), "app/replica-1 has weight 0, not 1"),
     ("balancer", _seen("doors", 0, "doors", site="STOP"), "site takes no requests (STOP)"),
@@ -240,7 +263,7 @@ BROKEN: list[tuple[str, Break, str]] = [
         _values("redis", image="firstbell/redis:1"),
         "redis runs firstbell/redis:1, and firstbell",
     ),
-    ("services-as-deployed", _seen(released="firstbell/app:2"), "and firstbell/app:2 is what was deployed"),
+    ("services-as-deployed", _seen("released", image="firstbell/app:2"), "and firstbell/app:2 is what was deployed"),
     ("services-as-deployed", _service("redis", deployed=""), "redis was not made by the collection"),
     (
         "services-as-deployed",
@@ -380,6 +403,8 @@ BROKEN: list[tuple[str, Break, str]] = [
         "daemon.json is not as the playbook wrote it: ",
     ),
     ("engine-settings", _seen("engine", "daemon", "found", file="{}"), "is not as it should be"),
+    ("images", _seen("released", former=["firstbell/app:gone"]), "firstbell/app:gone, a version before, is gone"),
+    ("images", _seen("released", on_record=False), "no deployment is on record"),
     ("images", _container(image="firstbell/app:latest"), "no fixed version"),
     ("images", _container(image="firstbell/app"), "no fixed version"),
     ("images", _seen("engine", "images", "sha256:app", created=NOW - 60 * DAY), "app is 60 days old"),
@@ -561,11 +586,15 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("rate-limit", _seen("limit", passed=200), "are allowed"),
     ("domain", _seen("names", addresses=[], error="unknown"), "leads nowhere"),
     ("domain", _seen("names", addresses=["198.51.100.1"]), "it leads to 198.51.100.1"),
+    ("domain", _seen("names", addresses=["192.0.2.7", "2001:db8::9"]), "it leads to 2001:db8::9 as well, which is no"),
+    ("domain", _seen("names", aliases={"www.school.org": []}), "www.school.org leads nowhere"),
+    ("certificate", _seen("tls", names=["school.org"]), "it is not for www.school.org"),
     ("secret-files", _seen("host", "files", "/opt/school/redis/users.acl", mode=0o644), "mode 0644"),
     ("secret-files", _seen("host", "files", "/opt/school/redis/users.acl", uid=1000), "belongs to user 1000"),
     ("secret-files", _seen("host", "files", "/opt/school/redis/users.acl", uid=0), "users.acl belongs to user 0"),
     ("secret-files", _gone("host", "files", "/opt/school/pki/ca.key"), "no pki/ca.key"),
     ("secrets-strong", lambda _s, e: e.update(secret_findings=["nextauth_secret: it is too short"]), "too short"),
+    ("secrets-hidden", _seen(visible=[{"secret": "a dump", "place": "/x.sql"}]), "/x.sql is a dump of a database"),
     ("secrets-hidden", _seen(visible=[{"secret": "backup_key", "place": "ps auxww"}]), "backup_key stands in ps"),
     ("secrets-age", _seen("engine", "secrets", 0, created="2025-01-01T00:00:00Z"), "days old"),
     ("secrets-age", _seen("engine", secrets=[]), "have no secrets"),
@@ -650,7 +679,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("disk-space", _seen("host", "disks", "/", free=5 << 30), "5.0 GB free"),
     ("disk-space", _seen("host", "disks", "/", free=15 << 30), "15.0 GB free"),
     ("disk-space", _seen("host", "disks", "/", inodes_free=10), "inodes 1%"),
-    ("disk-space", _seen("host", "disks", "/", read_only=1), "/ takes no writes: mount -o remount,rw /"),
+    (
+        "disk-space",
+        _seen("host", "disks", "/", read_only=1),
+        "/ takes no writes: dmesg says why; only",
+    ),
     ("disk-space", _seen("host", "disks", "/var/log", free=50 << 20), "/var/log: 0.0 GB free, 5%"),
     ("memory", _seen("host", "memory", MemAvailable=1000), "0% of"),
     ("host-size", _seen("host", "memory", MemTotal=1 << 30), "1.0 GB, and 4.0 are planned"),
@@ -719,6 +752,8 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("log-shipping", _seen("logs", active="failed"), "school-logs.service does not run"),
     ("log-shipping", _seen("logs", connected=False), "there is no connection to logs.test:6514"),
     ("log-shipping", _seen("logs", waiting_bytes=17 * 1024**2), "17 MB of logs wait for logs.test:6514"),
+    ("alerts-arrive", _seen("monitoring", mail_refused="535 no"), "mail.school.org would not take a mail: 535 no"),
+    ("alerts-arrive", _seen("monitoring", invented=["DatabaseDown"]), "Prometheus has not fired DatabaseDown"),
     ("alerts-arrive", _seen("monitoring", firing=[]), "Watchdog, which fires all the time, does not"),
     ("alerts-arrive", _seen("monitoring", alertmanagers=0), "knows no Alertmanager"),
     ("alerts-arrive", _seen("monitoring", notifications_failed=3), "3 notifications failed"),
@@ -735,6 +770,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("networks", _stranger(networks=["school_data"]), "stranger is not the stack's and in the network school_data"),
     ("database-roles", _member("pg_read_server_files", "school_app"), "school_app belongs to pg_read_server_files"),
     ("database-roles", _member("pg_write_all_data", "school_monitoring"), "belongs to pg_write_all_data"),
+    ("database-roles", _member("pg_execute_server_program", "pg_monitor"), "pg_monitor belongs to pg_execute_server_p"),
     ("database-roles", _seen("database", languages=["plpython3u"]), "the language plpython3u"),
     ("database-roles", _seen("database", extensions=["citext", "dblink"]), "the extension dblink reaches out"),
     ("database-answers", _slot, "the replication slot forgotten keeps 2048 MB"),
@@ -778,8 +814,22 @@ BROKEN: list[tuple[str, Break, str]] = [
         "public.students has the constraint a",
     ),
     ("tables-safe", _table("is gone", "", "drifted"), "public.students is gone"),
+    (
+        "tables-safe",
+        _table("has lost its index CREATE INDEX ON public.students (name)", "DROP INDEX", "drifted"),
+        "public.students has lost its index",
+    ),
+    ("tables-safe", _table("lies in the tablespace fast", "ALTER TABLE"), "students lies in the tablespace fast"),
+    ("tables-safe", _seen("database", extensions=[]), "the database has lost the extension pg_stat_statements"),
     ("tables-safe", _seen("database", kept=False), "schema.json does not know the last migration"),
     ("migrations", _migration(""), "20260301_seats, begun 2026-11-29 02:00:00+00, has failed"),
+    (
+        "migrations",
+        _held(False),
+        "pid 7 (role school_owner, application psql, since 2026-11-29 02:00:00+00) holds Prisma's lock 72707369",
+    ),
+    ("migrations", _held(True, "20260301_seats"), "is at work on 20260301_seats"),
+    ("migrations", _both(_held(False), _migration("")), "does nothing, so that no other migration can begin; the migr"),
     (
         "indexes",
         _seen("database", invalid_indexes=[{"name": "public.one", "fix": "REINDEX INDEX CONCURRENTLY public.one"}]),
@@ -834,7 +884,21 @@ BROKEN: list[tuple[str, Break, str]] = [
     ),
     ("logins", _seen("logins", roots=["root", "evil"]), "evil is the administrator as well"),
     ("logins", _seen("logins", open=["evil"]), "evil needs no password"),
-    ("logins", _seen("logins", locked_out=["AllowUsers"]), "sshd will not let root in any more, by AllowUsers"),
+    ("logins", _entry(allowusers=["teacher"]), "sshd will not let root in any more once it is reloaded or the host"),
+    ("logins", _entry(permitrootlogin=["no"]), "by PermitRootLogin (/etc/ssh/sshd_config.d/x.conf:3): sed -i '3s/"),
+    ("logins", _entry(pubkeyauthentication=["no"]), "by PubkeyAuthentication (/etc/ssh/sshd_config.d/x.conf:7): sed"),
+    ("logins", _seen("logins", "entry", listens=["[::]:2222"]), "by Port: take the line out that grep -rni Port"),
+    ("logins", _seen("logins", "entry", error="line 4: Bad option"), "see sshd -t: line 4: Bad option"),
+    (
+        "logins",
+        _both(_entry(denyusers=["root"]), _seen("logins", unread=["/etc/ssh/sshd_config"])),
+        "said before it was changed: do not restart it before it would let root in",
+    ),
+    (
+        "logins",
+        _both(_entry(denyusers=["root"]), _seen("logins", passwords=["admin"])),
+        "admin can sign in over ssh by a password",
+    ),
     ("logins", _seen("logins", ending={"root": 3}), "root cannot sign in any more in 3 days, not by a key either"),
     ("logins", _seen("logins", ending={"root": -3}), "root cannot sign in, not by a key either"),
     ("logins", _seen("logins", roots=["root", "evil"], raised=["/usr/bin/perl"]), "/usr/bin/perl has the"),
@@ -903,6 +967,16 @@ BROKEN: list[tuple[str, Break, str]] = [
         "the place of the package's: rm /usr/local/sbin/nft",
     ),
     ("timers", _seen("host", boot_target="rescue.target"), "would start as rescue.target: systemctl set-default"),
+    ("timers", _seen("host", unlisted=["/opt/school"]), "nothing mounts /opt/school at the next start: "),
+    ("timers", _seen("host", unmounted=["/srv/uploads"]), "/srv/uploads is in /etc/fstab and not mounted: mount /srv"),
+    ("disk-space", _seen("host", damaged=["the array md0 lacks a disk: [U_]"]), "md0 lacks a disk: [U_]: see that a"),
+    (
+        "kernel",
+        _seen("host", replaced_modules=["vxlan: /bin/false"]),
+        "not load what containers need, vxlan: /bin",
+    ),
+    ("log-rotation", _seen("host", journal_settings={"Storage": ("none", "/x.conf")}), "Storage=none in /x.conf keeps"),
+    ("log-rotation", _seen("host", journal_settings={"MaxLevelStore": ("emerg", "/x")}), "MaxLevelStore=emerg in /x"),
     ("timers", _seen("host", lost_disks=["/dev/sdx"]), "the next start waits for /dev/sdx, which is not there"),
     (
         "kernel",
@@ -976,8 +1050,46 @@ BROKEN: list[tuple[str, Break, str]] = [
     ),
     ("security-updates", _seen("updates", unresolved=["deb.debian.org"]), "the host cannot find deb.debian.org"),
     ("security-updates", _seen("updates", reboots=True), "updates start the host anew by themselves"),
+    (
+        "security-updates",
+        _seen("updates", options=[*_DAILY, 'APT::Periodic::Enable "0";']),
+        "APT::Periodic::Enable is 0, so that nothing is updated by itself",
+    ),
+    (
+        "security-updates",
+        _seen("updates", refused="E: Unmet dependencies. (evil : Depends: nothing)"),
+        "apt installs nothing any more: E: Unmet dependencies. (evil : Depends: nothing)",
+    ),
+    (
+        "security-updates",
+        _seen("updates", audit=["The following packages are only half configured", " evil     x", ""]),
+        "evil is not wholly installed (dpkg --audit)",
+    ),
+    (
+        "security-updates",
+        lambda seen, _e: seen["updates"]["releases"].append(release(codename="sid", release="sid")),
+        "sid of http://deb.debian.org/debian is among the sources (/etc/apt/sources.list.d/x.list:1), and an upgrade",
+    ),
     ("security-updates", _seen("updates", pinned=["/etc/apt/preferences.d/x"]), "never installed, by /etc/apt/pref"),
     ("logins", _seen("logins", permitting=["/etc/pam.d/su"]), "/etc/pam.d/su lets everybody in"),
+    (
+        "logins",
+        _seen("logins", executing=[{"path": "/etc/pam.d/common-auth", "line": "pam_exec.so expose_authtok /x"}]),
+        "/etc/pam.d/common-auth gives the passwords of who signs in to a program (pam_exec.so expose_authtok /x): take",
+    ),
+    (
+        "logins",
+        _seen("logins", "ssh", "root", permitrootlogin="yes", passwordauthentication="no", **_KEYBOARD),
+        "root can sign in over ssh by a password that may be guessed (KbdInteractiveAuthentication): printf",
+    ),
+    (
+        "logins",
+        _both(
+            _seen("logins", passwords=["admin"]),
+            _seen("logins", "ssh", "admin", passwordauthentication="no", **_KEYBOARD),
+        ),
+        "admin can sign in over ssh by a password",
+    ),
     ("logins", _seen("logins", raised=["/usr/bin/find"]), "/usr/bin/find has the administrator's powers"),
     ("logins", _seen("logins", raised_elsewhere=["/tmp/sh"]), "/tmp/sh has the administrator's powers, whoever starts"),
     ("logins", _seen("logins", containers=[]), "there is no user firstbell (1001): make site"),

@@ -196,13 +196,21 @@ def _balancer() -> list[dict[str, Any]]:
     """One replica, a slot that waits for another, and who is asked when nobody is fit."""
     states = {"app/replica-1": 0, "app/replica-2": 32, "app/any": 0}
     return [
-        {"server": name, "administration": state, "weight": 1, "planned_weight": 1} for name, state in states.items()
+        {
+            "server": name,
+            "administration": state,
+            "weight": 1,
+            "planned_weight": 1,
+            "check": 0 if name == "app/any" else 6,
+        }
+        for name, state in states.items()
     ]
 
 
 def _doors() -> dict[str, Any]:
     return {
         "doors": {"site": "OPEN", "metrics": "OPEN"},
+        "rates": {"ConnRateLimit": 0},
         "most": {"all doors": 4096, "site": 4096},
         "most_of_servers": {"app/replica-1": 200},
         "refused": [],
@@ -259,7 +267,7 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
             "unproven": [],
             "invalid_indexes": [],
             "strange_owners": [],
-            "migrations": {"applied": 12, "failed": []},
+            "migrations": {"applied": 12, "failed": [], "begun": [], "holders": []},
             "barred": [],
             "strangers": [],
             "drifted": [],
@@ -351,14 +359,23 @@ def _unit(state: str = "active", **more: str) -> dict[str, str]:
     return {"LoadState": "loaded", "ActiveState": state, "UnitFileState": "enabled", "Result": "success", **more}
 
 
+def release(**values: str) -> dict[str, str]:
+    """One of apt's sources."""
+    debian = {"origin": "Debian", "codename": "trixie", "release": "trixie", "site": "http://deb.debian.org/debian"}
+    return {**debian, "entry": "/etc/apt/sources.list.d/x.list:1", **values}
+
+
 def sshd() -> dict[str, str]:
     return {
+        "authenticationmethods": "any",
         "authorizedkeyscommand": "none",
         "authorizedkeysfile": ".ssh/authorized_keys .ssh/authorized_keys2",
+        "kbdinteractiveauthentication": "no",
         "passwordauthentication": "yes",
         "permitemptypasswords": "no",
         "permitrootlogin": "without-password",
         "trustedusercakeys": "none",
+        "usepam": "yes",
         "error": "",
     }
 
@@ -393,6 +410,11 @@ def _host() -> dict[str, Any]:
             "forwarding": {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"},
             "boot_target": "graphical.target",
             "lost_disks": [],
+            "unlisted": [],
+            "unmounted": [],
+            "damaged": [],
+            "replaced_modules": [],
+            "journal_settings": {"Storage": ("auto", "/etc/systemd/journald.conf"), "MaxLevelStore": ("", "/a.conf")},
             "journal_later": {"/etc/systemd/journald.conf.d/ours.conf": "[Journal]\nRateLimitBurst=0\n"},
             "sysctls_later": {"/usr/lib/sysctl.d/99-protect-links.conf": "# Links\nfs.protected_hardlinks = 1\n"},
             "not_owned": [],
@@ -446,7 +468,16 @@ def _host() -> dict[str, Any]:
             },
             "preload": [],
             "ending": {"root": 300},
-            "locked_out": [],
+            "entry": {
+                "options": {name: [value] for name, value in sshd().items()},
+                "error": "",
+                "groups": ["root"],
+                "keys": 1,
+                "listens": ["[::]:22", "0.0.0.0:22"],
+                "from": {"host": "192.0.2.7", "addr": "192.0.2.7", "laddr": "192.0.2.1", "lport": "22"},
+                "lines": {},
+            },
+            "executing": [],
             "sudo": [],
             "containers": [{"name": "firstbell", "shell": "/usr/sbin/nologin"}],
             "permitting": [],
@@ -459,6 +490,10 @@ def _host() -> dict[str, Any]:
             "passed_over": ["^docker"],
             "origins": ["origin=Debian,codename=${distro_codename}-security,label=Debian-Security"],
             "suites": ["trixie http://deb.debian.org/debian trixie", "trixie-security http://deb.debian.org/x trixie"],
+            "releases": [release(), release(codename="trixie-security", release="trixie-security")],
+            "codename": "trixie",
+            "refused": "",
+            "audit": [],
             "pinned": [],
             "reboots": False,
             "unsigned": [],
@@ -518,6 +553,7 @@ def _outside() -> dict[str, Any]:
     taken = {"version": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384", "fingerprint": "00ff"}
     return {
         "address": "192.0.2.7",
+        "own_addresses": ["192.0.2.7", "2001:db8::7"],
         "scan": {"192.0.2.7": {"open": [22, 80, 443], "tried": 1000}},
         "tls": {
             "old": {"TLSv1": dict(refused), "TLSv1.1": dict(refused)},
@@ -525,7 +561,7 @@ def _outside() -> dict[str, Any]:
             "weak": dict(refused),
             "trusted": dict(taken),
             "ends": NOW + 300 * DAY,
-            "names": ["school.org"],
+            "names": ["school.org", "www.school.org"],
             "stranger": dict(refused),
             "disk": {"path": "/opt/school/nginx/certificate/site.pem", "fingerprint": "00ff", "problem": ""},
             "now": NOW,
@@ -542,7 +578,7 @@ def _outside() -> dict[str, Any]:
             "asset": "/_next/static/one.js",
             "static": [dict(static), static],
         },
-        "names": {"addresses": ["192.0.2.7"], "error": ""},
+        "names": {"addresses": ["192.0.2.7"], "error": "", "aliases": {"www.school.org": ["192.0.2.7"]}},
         "documents": {
             "pages": dict.fromkeys(("README.md", "a.md", "b.md"), "")
             | {"c.md": '"$stack-backup" check\nansible-playbook firstbell.stack.restore\nplaybooks/site.yml'},
@@ -575,6 +611,8 @@ def _monitoring() -> dict[str, Any]:
         "written": 87,
         "unread": [],
         "silences": [],
+        "invented": [],
+        "mail_refused": "",
         "failures": 0,
         "alertmanagers": 1,
         "notifications_failed": 0,
@@ -621,7 +659,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
         "engine": _engine(plan),
         "balancer": _balancer(),
         "doors": [_doors()],
-        "released": "firstbell/app:0123456789ab",
+        "released": {"on_record": True, "image": "firstbell/app:0123456789ab", "former": ["registry.test/app:1"]},
         **_data(plan),
         "monitoring": _monitoring(),
         "records": _records(),
@@ -655,6 +693,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
         "edge": {
             "enabled": True,
             "domain": "school.org",
+            "aliases": ["www.school.org"],
             "http_port": 80,
             "https_port": 443,
             "hsts": "max-age=63072000",
@@ -693,6 +732,14 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
             "images": {},
             "jobs": ["node", "postgres"],
             "alertmanager_path": "/alertmanager",
+            "mail": {
+                "host": "mail.school.org",
+                "port": 587,
+                "user": "",
+                "sender": "a",
+                "recipient": "b",
+                "authority": "",
+            },
             "rules_file": RULES_FILE,
         },
         "postgres": {

@@ -14,7 +14,7 @@ import os
 import secrets
 
 from .._core.alert_drill import notices
-from .._core.alert_drill.model import AUTHOR, RECEIVER, Notice
+from .._core.alert_drill.model import ANNOUNCEMENT, AUTHOR, RECEIVER, Notice
 from .._core.errors import FirstbellError
 from .._io import docker_cli, system
 from .host import OWNER, Host, wait_until
@@ -86,7 +86,7 @@ class Receiver:
         about = (
             "An alert drill has begun: what is provoked goes to a test receiver, everything else reaches you as always"
         )
-        labels = {"alertname": "AlertDrill", "severity": "warning", "component": "monitoring"}
+        labels = {"alertname": ANNOUNCEMENT, "severity": "warning", "component": "monitoring"}
         self.host.alertmanager().alert({**labels, "stack": self.host.config.stack}, {"summary": about})
 
     def end(self, alerts: tuple[str, ...]) -> None:

@@ -21,6 +21,8 @@ WAYS = (WEBHOOK, MAIL)
 RECEIVER = "alert-receiver"
 #: Who silences what is left over from a drill, for less than half an hour.
 AUTHOR = "alert drill"
+ANNOUNCEMENT = "AlertDrill"
+"""The alert that tells the people of it."""
 #: Prometheus goes on asking the last target of a job when there is none any more, so a drill leaves one that it drops.
 OVER: Mapping[str, Any] = {"targets": [f"{RECEIVER}:9"], "labels": {"__drill": "over"}}
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from . import sshd
 from .model import Facts, Outcome, check, none_of, warned
 
 #: Who there is, and what opens them, with the widest mode of each.
@@ -36,11 +37,6 @@ _OF_LOGINS = (
 _OWNER = 1001
 #: Days in which somebody can do something about it.
 _SOON = 30
-#: Of blocks that match, the first one counts, and more than what stands outside.
-_KEYS_ONLY = (
-    "printf '%s\\n' 'PasswordAuthentication no' 'PermitEmptyPasswords no' 'Match all' 'PasswordAuthentication no' "
-    "'PermitEmptyPasswords no' >/etc/ssh/sshd_config.d/00-keys.conf && systemctl reload ssh"
-)
 #: Where sshd looks for keys by itself.
 _KEY_FILES = ("none", ".ssh/authorized_keys", ".ssh/authorized_keys2", "%h/.ssh/authorized_keys")
 
@@ -53,8 +49,8 @@ _KEY_FILES = ("none", ".ssh/authorized_keys", ".ssh/authorized_keys2", "%h/.ssh/
     target="one account with user number 0, no empty password, no sign-in by one, sudo asks for it, nothing preloaded, "
     "no key and no member of sudo that nobody knows",
     command="getent passwd 0; passwd --status --all; "
-    "sshd -T -C user=root,host=localhost,addr=203.0.113.1 | grep -e password -e root -e keys; "
-    "grep -r NOPASSWD /etc/sudoers*; cat /etc/ld.so.preload; "
+    "sshd -T -C user=root,host=localhost,addr=203.0.113.1 | grep -e password -e kbd -e root -e keys; "
+    "grep -r -e NOPASSWD -e include /etc/sudoers*; grep -r pam_exec /etc/pam.d; cat /etc/ld.so.preload; "
     "ssh-keygen -lf ~/.ssh/authorized_keys; getent group sudo; ls -l /etc/shadow",
     fix=_OF_LOGINS,
     needs="logins",
@@ -69,42 +65,64 @@ def logins(facts: Facts) -> Outcome:
     ]
     problems += [f"{name} needs no password: passwd --lock {name}" for name in seen["open"]]
     problems += [f"{path} is loaded into every program" for path in seen["preload"]]
-    problems += [
-        f"sshd will not let {seen['as']} in any more, by {option}: take the line out that "
-        f"grep -ri {option} /etc/ssh/sshd_config* shows, and systemctl reload ssh"
-        for option in seen["locked_out"]
-    ]
     problems += [one for path, found in seen["decisive"].items() if found for one in _too_open(path, found)]
     problems += [f"{path} lets everybody in: take the line with pam_permit out of it" for path in seen["permitting"]]
+    problems += [
+        f"{one['path']} gives the passwords of who signs in to a program ({one['line']}): take that line out, and "
+        "where a success=N jumps over it, make N one less; then change the passwords; what is yours: checks_known_jobs"
+        for one in seen["executing"]
+        if len(_unknown(facts, one["line"].split())) == len(one["line"].split())
+    ]
     problems += _of_containers(facts)
     problems += [
         f"{path} has the administrator's powers, whoever starts it: rm {path}; what is yours: checks_known_jobs"
         for path in _unknown(facts, seen["raised_elsewhere"])
     ]
-    root, evidence = seen["ssh"]["root"], str({**seen, "engine": "", "decisive": ""})
+    evidence, keys_only = str({**seen, "engine": "", "decisive": ""}), _keys_only(facts)
     empty = [name for name, one in seen["ssh"].items() if one["permitemptypasswords"] == "yes"]
     if empty:
-        problems.append(f"sshd takes empty passwords, for {', '.join(empty[:5])}: {_KEYS_ONLY}")
+        problems.append(f"sshd takes empty passwords, for {', '.join(empty[:5])}: {keys_only}")
     problems += [
-        f"{name} can sign in over ssh by a password that may be guessed: {_KEYS_ONLY}"
+        f"{name} can sign in over ssh by a password that may be guessed ({sshd.by_password(one)}): {keys_only}"
         for name, one in seen["ssh"].items()
-        if name.split()[0] == "root" and one["permitrootlogin"] == one["passwordauthentication"] == "yes"
+        if name.split()[0] == "root" and one["permitrootlogin"] == "yes" and sshd.by_password(one)
     ]
-    if root["error"]:
-        problems.append(
-            f"sshd cannot read its settings and lets nobody in once it is restarted, see sshd -t: {root['error']}"
-        )
-    problems += [
-        f"sshd goes by what {path} said before it was changed: sshd -t && systemctl reload ssh"
-        for path in seen["unread"]
-    ]
-    problems += _ending(facts)
+    problems += [*_of_sshd(facts), *_ending(facts)]
     said = _warnings(facts)
     fix = "; ".join(dict.fromkeys(said.values()))
     if said and not problems:
         return warned("; ".join([*said][:6]), evidence, fix=fix)
     fix = f"{_OF_LOGINS}; {fix}" if said else ""
     return none_of([*problems, *said], "one administrator, no empty password", evidence, fix=fix)
+
+
+def _refusals(facts: Facts) -> dict[str, str]:
+    firewall = facts.expected.get("firewall", {})
+    return sshd.refusals(facts.seen["logins"], firewall["rules"] if firewall.get("enabled") else [])
+
+
+def _keys_only(facts: Facts) -> str:
+    return sshd.keys_only(facts.seen["logins"], bool(_refusals(facts)))
+
+
+def _of_sshd(facts: Facts) -> list[str]:
+    """Why sshd lets nobody in, or not whom Ansible signs in as, once it is reloaded or the host starts anew."""
+    seen, refusals = facts.seen["logins"], _refusals(facts)
+    account = seen["as"]
+    said = dict.fromkeys([*(one["error"] for one in seen["ssh"].values()), seen["entry"]["error"]])
+    errors = [error for error in said if error]
+    problems = [
+        f"sshd cannot read its settings and lets nobody in once it is restarted, see sshd -t: {error}"
+        for error in errors
+    ]
+    problems += [
+        f"sshd will not let {account} in any more once it is reloaded or the host starts anew, by {reason}: {mend}"
+        for reason, mend in refusals.items()
+    ]
+    mend = "sshd -t && systemctl reload ssh"
+    if errors or refusals:
+        mend = f"do not restart it before {'sshd -t says nothing' if errors else f'it would let {account} in'}"
+    return [*problems, *(f"sshd goes by what {path} said before it was changed: {mend}" for path in seen["unread"])]
 
 
 def _ending(facts: Facts) -> list[str]:
@@ -150,13 +168,11 @@ def _too_open(path: str, found: Mapping[str, Any]) -> list[str]:
 def _warnings(facts: Facts) -> dict[str, str]:
     """What may be meant so, and what to do about it else."""
     seen, said = facts.seen["logins"], {}
-    guessed = [
-        name
-        for name, one in seen["ssh"].items()
-        if name.split()[0] in seen["passwords"] and one["passwordauthentication"] == "yes"
-    ]
+    # Of root, whom sshd lets in by one only where it says so, is told above.
+    others = {name for name in seen["passwords"] if name != "root"}
+    guessed = [name for name, one in seen["ssh"].items() if name.split()[0] in others and sshd.by_password(one)]
     if guessed:
-        said[f"{', '.join(guessed[:5])} can sign in over ssh by a password that may be guessed"] = _KEYS_ONLY
+        said[f"{', '.join(guessed[:5])} can sign in over ssh by a password that may be guessed"] = _keys_only(facts)
     for one in seen["sudo"]:
         if _unknown(facts, [one["path"]]):
             how = "without a password" if one["free"] else "with a password"
@@ -183,9 +199,10 @@ def _other_keys(facts: Facts) -> dict[str, str]:
         for option, path in sources:
             if path and path not in _KEY_FILES and _unknown(facts, [path]):
                 opened.setdefault(f"{option} {path}", []).append(account)
+    first = sshd.safely(facts.seen["logins"], bool(_refusals(facts)))
     return {
         f"sshd opens {', '.join(names[:5])} also by {source}": (
-            "have your own key in ~/.ssh/authorized_keys and keep a session open; take out what "
+            f"{first}have your own key in ~/.ssh/authorized_keys and keep a session open; take out what "
             f"grep -ri {source.partition(' ')[0]} /etc/ssh/sshd_config* shows, and systemctl reload ssh; "
             "what is yours: name what it points to in checks_known_jobs"
         )

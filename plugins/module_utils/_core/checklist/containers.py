@@ -38,9 +38,12 @@ _OF_HOST = (
 )
 #: What limits a container's log; the labels in its lines do not.
 _ROTATION = ("max-size", "max-file")
-#: What lets the journal grow further, or keeps none.
-_OF_JOURNAL = re.compile(r"^\s*(SystemMaxUse\s*=.*|Storage\s*=\s*none)", re.MULTILINE)
+#: What lets the journal grow further.
+_OF_JOURNAL = re.compile(r"^\s*(SystemMaxUse\s*=.*)", re.MULTILINE)
+#: With others nothing is kept, or not until after the next start, or not what is no error.
+_KEPT = {"Storage": ("auto", "persistent"), "MaxLevelStore": ("debug", "7", "info", "6")}
 
+_FORMER = "Only its source brings it back, by make deploy. To keep images: docker image prune without --all"
 #: The engine loads its profile only where there is none of that name.
 _NEW_PROFILE = (
     "echo -n docker-default >/sys/kernel/security/apparmor/.remove; systemctl restart docker, at a quiet time"
@@ -282,6 +285,12 @@ def log_rotation(facts: Facts) -> Outcome:
         for path, text in facts.seen["host"]["journal_later"].items()
         for line in _OF_JOURNAL.findall(text)
     ]
+    problems += [
+        f"{name}={value} in {path} keeps nothing, or not all, of the journal: take that out, then systemctl restart "
+        "systemd-journald"
+        for name, (value, path) in facts.seen["host"]["journal_settings"].items()
+        if value and value not in _KEPT[name]
+    ]
     has_text = f"{options['max-file']} files of {options['max-size']}; the largest log takes {largest / MB:.1f} MB"
     return none_of(problems, has_text, has_text)
 
@@ -289,6 +298,18 @@ def log_rotation(facts: Facts) -> Outcome:
 def _short(reference: str) -> str:
     """An image's name as the engine shows it."""
     return reference.removeprefix("docker.io/").removeprefix("library/")
+
+
+def _not_to_go_back_to(facts: Facts) -> list[str]:
+    """Why a roll-back is not possible. What came from a registry can be fetched again."""
+    released = facts.seen["released"]
+    if not released["on_record"] and "app" in {one["service"] for one in containers_of(facts)}:
+        return [
+            f"no deployment is on record (/opt/{facts.stack}/app/deployments.jsonl), so nothing can be gone back to"
+        ]
+    tags = {_short(tag) for image in facts.seen["engine"]["images"].values() for tag in image["tags"]}
+    built = [one for one in released["former"] if not {".", ":"} & {*one.partition("/")[0]} and "@" not in one]
+    return [f"{one}, a version before, is gone, and cannot be gone back to" for one in built if _short(one) not in tags]
 
 
 @check(
@@ -299,7 +320,7 @@ def _short(reference: str) -> str:
     target=f"a fixed tag, which still names what runs, built within {IMAGE_AGE_DAYS} days",
     command="docker images --no-trunc",
     fix="At a quiet time make update-images ARGS='-e postgres_allow_restart=true'",
-    needs="engine host",
+    needs="engine host released",
 )
 def images(facts: Facts) -> Outcome:
     known, now = facts.seen["engine"]["images"], facts.seen["host"]["now"]
@@ -320,6 +341,7 @@ def images(facts: Facts) -> Outcome:
         lines.append(f"{one['image']}: {days:.0f} days")
         if days > IMAGE_AGE_DAYS:
             old.append(f"the image of {one['service']} is {days:.0f} days old")
-    if old and not loose:
-        return warned("; ".join(old), "\n".join(lines))
+    lost = _not_to_go_back_to(facts)
+    if (old or lost) and not loose:
+        return warned("; ".join([*old, *lost]), "\n".join(lines), fix="" if old else _FORMER)
     return none_of(loose, f"{len(lines)} images", "\n".join(lines))

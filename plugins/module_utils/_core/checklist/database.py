@@ -20,6 +20,14 @@ _RESET = (
     "Take back what was set by hand, then load the file again: make site ARGS='-e postgres_reset_alter_system=true'. "
     "A setting that waits for a restart: make site ARGS='-e postgres_allow_restart=true' at a quiet time"
 )
+#: pg_checksums takes no directory of a running server, and a service that is stopped has no container to type it in.
+_ENABLE_CHECKSUMS = (
+    "At a quiet time, as the application is away until the end: image=$(docker service inspect --format "
+    "'{{.Spec.TaskTemplate.ContainerSpec.Image}}' {stack}_postgres); docker service scale {stack}_postgres=0; "
+    "while docker ps -q -f label=com.docker.swarm.service.name={stack}_postgres | grep -q .; do sleep 1; done; "
+    "docker run --rm --network none -v /opt/{stack}/data/postgres:/var/lib/postgresql --entrypoint pg_checksums "
+    '"$image" --enable; docker service scale {stack}_postgres=1'
+)
 _ANY = -1
 """As a limit of connections."""
 _LEAST_LEFT = 0.1
@@ -198,7 +206,7 @@ def statement_statistics(facts: Facts) -> Outcome:
     "Damage on the disk is noticed when data is read",
     target="data_checksums on, and no page that failed them",
     command=sql("SELECT datname, checksum_failures FROM pg_stat_database"),
-    fix="Stop the database at a quiet time and type: pg_checksums --enable in its container",
+    fix=_ENABLE_CHECKSUMS,
     needs="database",
 )
 def checksums(facts: Facts) -> Outcome:

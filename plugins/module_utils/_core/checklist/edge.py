@@ -135,6 +135,9 @@ def certificate(facts: Facts) -> Outcome:
         return failed(f"{disk['path']} {disk['problem']}; nginx goes on with the one it has read until it starts anew")
     if disk.get("fingerprint", shown) != shown:
         return failed(f"nginx shows another one than {disk['path']} holds")
+    others = [one for one in edge["aliases"] if not {one, f"*.{one.partition('.')[2]}"} & {*seen["names"]}]
+    if others:
+        return failed(f"it is not for {', '.join(others)}, which the site is reached by as well", str(seen["names"]))
     ends = datetime.fromtimestamp(seen["ends"], tz=timezone.utc)
     days = (seen["ends"] - seen["now"]) / 86400
     measured = f"for {', '.join(seen['names'])}, {days:.0f} days left (until {ends:%Y-%m-%d}), {edge['certificate']}"
@@ -327,7 +330,7 @@ def rate_limit(facts: Facts) -> Outcome:
     "domain",
     "S101",
     "The site's name leads to this host",
-    target="the name's address is the host's",
+    target="the name's addresses are the host's, and each alias leads somewhere",
     command="getent ahosts DOMAIN",
     fix="Change the name's A and AAAA records at its registrar",
     needs="names",
@@ -341,7 +344,10 @@ def domain(facts: Facts) -> Outcome:
     address, found = facts.seen["address"], ", ".join(seen["addresses"])
     if address not in seen["addresses"] and _is_address(address):
         return warned(f"it leads to {found}, and the host was reached at {address}; right only with a proxy in front")
-    return none_of([], found, found)
+    strange = sorted({*seen["addresses"]} - {*facts.seen["own_addresses"]}) if _is_address(address) else []
+    if strange:
+        return warned(f"it leads to {', '.join(strange)} as well, which is no address of this host", found)
+    return none_of([f"{one} leads nowhere" for one, leads in seen["aliases"].items() if not leads], found, found)
 
 
 def _is_address(text: str) -> bool:

@@ -30,6 +30,11 @@ _READ_BY_CONTAINERS = (
     "*/pki/postgres/tls.key",
     "*/redis/users.acl",
 )
+_REMOUNT = "dmesg says why; only if it was no error of the disk: mount -o remount,rw {}"
+_DAMAGED = (
+    "see that a newer backup is off this host, then dmesg; replace the disk, or have the file system checked by "
+    "a start with fsck.mode=force"
+)
 SYSCTLS_FILE = "/etc/sysctl.d/99-firstbell.conf"
 JOURNAL_FILE = "/etc/systemd/journald.conf.d/firstbell.conf"
 #: By which packets find their ways to containers.
@@ -145,6 +150,11 @@ def kernel(facts: Facts) -> Outcome:
         for name in needed
         if facts.seen["host"]["forwarding"][name] == "0"
     ]
+    problems += [
+        f"modprobe does not load what containers need, {one}: grep -r {one.partition(':')[0]} /etc/modprobe.d, "
+        "and take the line out"
+        for one in facts.seen["host"]["replaced_modules"]
+    ]
     return none_of(problems, f"{len(wanted)} settings", "\n".join(lines))
 
 
@@ -198,20 +208,20 @@ def clock(facts: Facts) -> Outcome:
     "host",
     "The disks have room",
     target=f"more than {_LEAST_FREE:.0%} and {format_size(_LEAST_BYTES)} free, warned below {_LOW_FREE:.0%}; none "
-    "read-only",
-    command="df -h / /opt/{stack} /var/lib/docker /var /var/log; df -i /",
+    "read-only or damaged",
+    command="df -h / /opt/{stack} /var/lib/docker /var/log; df -i /; cat /sys/fs/ext4/*/errors_count /proc/mdstat",
     fix="Look what takes it: du -xh --max-depth 2 PATH | sort -h | tail; of / also: docker image prune (without --all)",
     needs="host",
     everywhere=True,
 )
 def disk_space(facts: Facts) -> Outcome:
-    problems, low, lines = [], [], []
+    problems, low, lines = [f"{one}: {_DAMAGED}" for one in facts.seen["host"]["damaged"]], [], []
     for path, disk in facts.seen["host"]["disks"].items():
         share = disk["free"] / disk["total"]
         inodes = disk["inodes_free"] / disk["inodes"] if disk["inodes"] else 1.0
         lines.append(f"{path}: {disk['free'] / GB:.1f} GB free, {share:.0%}; inodes {inodes:.0%}")
         if disk["read_only"]:
-            problems.append(f"{path} takes no writes: mount -o remount,rw {path}; what the kernel says: dmesg")
+            problems.append(f"{path} takes no writes: {_REMOUNT.format(path)}")
         elif share < _LEAST_FREE or (disk["main"] and disk["free"] < _LEAST_BYTES) or inodes < _LEAST_FREE:
             problems.append(f"{lines[-1]}")
         elif min(share, inodes) < _LOW_FREE:

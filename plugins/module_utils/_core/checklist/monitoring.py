@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ..units import MB
-from .model import Facts, Judge, Outcome, check, none_of, passed, skipped, warned
+from .model import Facts, Judge, Outcome, check, failed, none_of, passed, skipped, warned
 from .services import SITE, differences
 
 _QUERY = (
@@ -88,7 +88,7 @@ def rules(facts: Facts) -> Outcome:
     "monitoring",
     "An alert finds its way, and somebody is told",
     target="the heartbeat fires, Alertmanager takes it, no notification failed in ten minutes, no silence is in force, "
-    "there is a receiver",
+    "no alert comes from elsewhere, there is a receiver, and the mail server would take a mail",
     command=_QUERY + "'ALERTS{alertname=\"Watchdog\"}'",
     fix="Set monitoring_smtp_host or monitoring_alert_webhook_url; docs/operations.md, monitoring and alerts. " + SITE,
     needs="monitoring",
@@ -103,6 +103,12 @@ def alerts_arrive(facts: Facts) -> Outcome:
         problems.append("Prometheus knows no Alertmanager")
     if seen["notifications_failed"]:
         problems.append(f"{seen['notifications_failed']} notifications failed within ten minutes")
+    if seen["mail_refused"]:
+        problems.append(f"{wanted['mail']['host']} would not take a mail: {seen['mail_refused']}")
+    if seen["invented"] and not problems:
+        names = ", ".join(seen["invented"])
+        said = f"Prometheus has not fired {names}, which Alertmanager has from somebody else and may hold others back"
+        return failed(said, fix=f"docker service update --force {facts.stack}_alertmanager  # it forgets what it has")
     if seen["silences"] and not problems:
         silenced = [
             f"what has {one['covers']} reaches nobody until {one['until']} UTC, by a silence of {one['by']}"

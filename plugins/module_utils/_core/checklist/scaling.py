@@ -54,8 +54,9 @@ def decides(facts: Facts) -> Outcome:
         )
     if has not in (line["replicas"], line["before"]):
         problems.append(f"the application has {has} replicas, and {line['replicas']} are ordered")
-    if not problems and line["source"] == "paused":
-        return warned("paused by hand", lines, fix=f"Let it decide again: {facts.stack}-autoscaler resume")
+    if not problems and line["source"] in ("paused", "manual"):
+        said = "paused by hand" if line["source"] == "paused" else f"{line['replicas']} replicas, by somebody's order"
+        return warned(said, lines, fix=f"Let it decide again: {facts.stack}-autoscaler resume")
     return none_of(problems, f"{line['replicas']} replicas, decided by {line['source']}", lines)
 
 

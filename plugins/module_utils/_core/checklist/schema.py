@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from ..index_sql import literal
+from ..index_sql import identifier, literal
+from ..prisma import ADVISORY_LOCK
 from .model import Facts, Outcome, check, none_of, skipped, warned
 from .services import SITE
 
 _SHOWN_STATEMENTS = 8
 _MEANT_SO = " What no migration has made, and is meant so: rm /opt/{stack}/app/schema.json; make site"
-#: The name of an index in a statement that only drops it.
+#: The name of an index in a statement that only drops it, or makes one anew that is not unique.
 _DROPPED = re.compile(r'^DROP INDEX (?:.+[.])?"?([^".;]+)"?$')
+_MADE_ANEW = re.compile(r'^DROP INDEX (?:CONCURRENTLY )?IF EXISTS (?:[^;]+[.])?"?([^".;]+)"?; CREATE INDEX ')
 _CUT_OFF = "no log: the run that applied it was cut off"
 _BUILD = f"{SITE}: it builds them without a lock; one of the wrong columns only with ARGS='-e app_indexes_replace=true'"
 
@@ -69,17 +72,16 @@ def indexes(facts: Facts) -> Outcome:
     "database",
     "Every table survives a crash, is cleaned, and keeps its rules",
     target="no unlogged table, none without autovacuum, no trigger or foreign key switched off, no rule instead of a "
-    "change, no row-level security without a policy, each constraint proven, and all as the last migration has left it",
+    "change, no row-level security without a policy, each constraint proven, all in the data directory, each of "
+    "postgres_extensions there, and all as the last migration has left it",
     command=sql("SELECT relname, relpersistence, relrowsecurity, reloptions FROM pg_class WHERE relkind = 'r'"),
     fix="The statements of the evidence",
     needs="database indexes",
 )
 def tables_safe(facts: Facts) -> Outcome:
     seen = facts.seen["database"]
-    # Of unique indexes, those of app_indexes come from no migration either.
-    essential = {one["index"] for one in facts.seen["indexes"]["indexes"]}
-    drifted = [one for one in seen["drifted"] if not essential.intersection(_DROPPED.findall(one["fix"]))]
-    weak = [*seen["weak_tables"], *drifted]
+    drifted = [one for one in seen["drifted"] if not _is_essential(facts, one["fix"])]
+    weak = [*_lost_extensions(facts), *seen["weak_tables"], *drifted]
     # What is dropped, or made anew, need not be proven before.
     dropped = [one["fix"].partition(";")[0] for one in drifted]
     unproven = [one for one in seen["unproven"] if one["fix"].replace(" VALIDATE ", " DROP ") not in dropped]
@@ -99,12 +101,34 @@ def tables_safe(facts: Facts) -> Outcome:
     return none_of(problems, "none is weak", evidence, fix=fix)
 
 
+def _is_essential(facts: Facts, fix: str) -> bool:
+    """Whether this index is one of app_indexes: it need not come from a migration, nor be as one has made it."""
+    found = {one["index"] for one in facts.seen["indexes"]["indexes"]}
+    wanted = {one.get("name") for one in facts.expected["app"]["indexes"]}
+    return bool(found.intersection(_DROPPED.findall(fix)) or (found | wanted).intersection(_MADE_ANEW.findall(fix)))
+
+
+def _lost_extensions(facts: Facts) -> list[dict[str, str]]:
+    """With the statement for each; before all others, which may need what it brings."""
+    found = facts.seen["database"]["extensions"]
+    return [
+        {
+            "name": "the database",
+            "problem": f"has lost the extension {name} (postgres_extensions), and what needed it",
+            "fix": f"CREATE EXTENSION IF NOT EXISTS {identifier(name)}",
+        }
+        for name in facts.expected["postgres"]["extensions"]
+        if name not in found
+    ]
+
+
 @check(
     "migrations",
     "S42",
     "database",
     "No migration of the database has stopped half-way",
-    target="none in Prisma's ledger that was begun and neither ended nor was rolled back, but what is under way now",
+    target="none in Prisma's ledger that was begun and neither ended nor was rolled back, but what is under way now, "
+    "and nobody who keeps the next one from it",
     command=sql("SELECT migration_name, started_at, finished_at, rolled_back_at, logs FROM _prisma_migrations"),
     fix="Read the log of the evidence",
     needs="database",
@@ -113,12 +137,24 @@ def migrations(facts: Facts) -> Outcome:
     seen = facts.seen["database"]["migrations"]
     if seen is None:
         return skipped("the application has no ledger of Prisma (_prisma_migrations)")
+    held = [_held(one, seen["begun"]) for one in seen["holders"]]
+    ended = typed(f"SELECT pg_terminate_backend({one['pid']})" for one in seen["holders"])
     problems = [
         f"the migration {one['name']}, begun {one['started_at']}, has failed, and none is applied until it is resolved"
         for one in seen["failed"]
     ]
-    evidence = "\n".join(f"{one['name']}: {one['log'].strip() or _CUT_OFF}" for one in seen["failed"])
-    return none_of(problems, f"{seen['applied']} applied, none failed", evidence, fix=_resolved(seen["failed"]))
+    evidence = "\n".join([*held, *(f"{one['name']}: {one['log'].strip() or _CUT_OFF}" for one in seen["failed"])])
+    if held and all(one["at_work"] for one in seen["holders"]):
+        return warned("; ".join(held), evidence, fix=f"If that is none that you know of: {ended}")
+    fix = " Then: ".join(one for one in (ended, _resolved(seen["failed"])) if one)
+    return none_of([*held, *problems], f"{seen['applied']} applied, none failed", evidence, fix=fix)
+
+
+def _held(one: Mapping[str, Any], begun: Sequence[str]) -> str:
+    """Who has the lock that each migration needs."""
+    who = f"pid {one['pid']} (role {one['role']}, application {one['application'] or '?'}, since {one['since']})"
+    does = f"and is at work on {' and '.join(begun) or 'no migration'}" if one["at_work"] else "and does nothing"
+    return f"{who} holds Prisma's lock {ADVISORY_LOCK} {does}, so that no other migration can begin"
 
 
 def _resolved(failed: Sequence[Mapping[str, str]]) -> str:

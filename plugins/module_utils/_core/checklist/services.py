@@ -22,6 +22,8 @@ SAID = f"What the finding says. {SITE}"
 _DIGEST = re.compile(r"\n+# [0-9a-f]{64}\n*\Z")
 #: Bits of srv_admin_state in HAProxy's "show servers state" (management guide, 9.3): set by a command.
 _MAINTENANCE, _DRAINED = 0x01, 0x08
+#: Of the state of its checks (HAProxy's CHK_ST_CONFIGURED and CHK_ST_ENABLED).
+_CHECK_CONFIGURED, _CHECKED = 0x02, 0x06
 #: What haproxy.cfg says of all connections, and of each server's.
 _MOST = {
     "most": re.compile(r"(?m)^    maxconn (\d+)$"),
@@ -227,6 +229,7 @@ def _of_doors(seen: Mapping[str, Any], facts: Facts) -> Iterator[str]:
     most = {name: _MOST[name].search(file) for name in _MOST}
     yield from (f"{name} takes no requests ({status})" for name, status in seen["doors"].items() if status != "OPEN")
     yield from (f"every request to {path} is refused by hand" for path in seen["refused"])
+    yield from (f"all doors take {rate} a second at most ({name})" for name, rate in seen["rates"].items() if rate)
     for kind, planned in most.items():
         for name, has in seen[kind].items():
             if planned and has != int(planned[1]):
@@ -237,6 +240,8 @@ def _by_hand(server: Mapping[str, Any]) -> list[str]:
     """What somebody told HAProxy of a server. That a slot has no replica is HAProxy's own finding, another bit."""
     problems = ["was taken out by hand (maint)"] if server["administration"] & _MAINTENANCE else []
     problems += ["was drained by hand"] if server["administration"] & _DRAINED else []
+    if server["check"] & _CHECKED == _CHECK_CONFIGURED:
+        problems.append("is not looked at any more, dead or alive (disable health)")
     if server["weight"] != server["planned_weight"]:
         problems.append(f"has weight {server['weight']}, not {server['planned_weight']}")
     return problems
@@ -258,7 +263,7 @@ def services_as_deployed(facts: Facts) -> Outcome:
         return failed("there is no service of the stack")
     wanted = {
         **facts.expected["images"],
-        **({"app": released} if (released := facts.seen["released"]) else {}),
+        **({"app": released} if (released := facts.seen["released"]["image"]) else {}),
     }
     problems, known = [], (*wanted, *_all_services(facts))
     for name, one in sorted(services.items()):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from .model import Facts, Outcome, check, failed, none_of, warned
@@ -14,6 +15,11 @@ _LISTS_AGE_DAYS = 3
 _UNITS = "/etc/systemd/system/"
 _FIND = "grep -l {} /etc/apt/apt.conf /etc/apt/apt.conf.d/*, and remove what comes after 52firstbell"
 _FIND_ORIGINS = _FIND.format("-e Origins-Pattern -e Allowed-Origins")
+_ENABLE = (
+    "sed -i '/APT::Periodic::Enable/d' $(grep -ls APT::Periodic::Enable /etc/apt/apt.conf /etc/apt/apt.conf.d/*), "
+    "and by hand what apt-config dump APT::Periodic::Enable still shows"
+)
+_CONFIGURE = "dpkg --configure -a; apt-get --fix-broken install"
 #: The engine's own.
 _ENGINE_UNITS = ("docker.service", "docker.socket")
 #: Any of them lets the administrator in.
@@ -95,11 +101,17 @@ def timers(facts: Facts) -> Outcome:
 
 def _of_boot(facts: Facts) -> list[str]:
     """Why the host itself will not come up again as it is."""
-    target, lost = facts.seen["host"]["boot_target"], facts.seen["host"]["lost_disks"]
+    seen = facts.seen["host"]
+    target = seen["boot_target"]
     problems = [
         f"the next start waits for {one}, which is not there: take it out of /etc/fstab, or write nofail there"
-        for one in lost
+        for one in seen["lost_disks"]
     ]
+    problems += [
+        f"nothing mounts {one} at the next start: write it into /etc/fstab (findmnt {one} has device, type and options)"
+        for one in seen["unlisted"]
+    ]
+    problems += [f"{one} is in /etc/fstab and not mounted: mount {one}" for one in seen["unmounted"]]
     if target not in ("default.target", "graphical.target", "multi-user.target"):
         problems.append(f"the host would start as {target}: systemctl set-default multi-user.target")
     return problems
@@ -150,7 +162,9 @@ def _overrides(facts: Facts, name: str) -> list[str]:
 )
 def security_updates(facts: Facts) -> Outcome:
     seen = facts.seen["updates"]
-    said, options = {**_daily(facts), **_sources(facts)}, "\n".join(seen["options"])
+    # What is mended first must not take anything from another Debian.
+    said = {**_other_releases(facts), **_broken(facts), **_daily(facts), **_sources(facts)}
+    options = "\n".join(seen["options"])
     evidence = "\n".join([f"pending: {', '.join(seen['pending']) or 'none'}", options, *seen["origins"]])
     passed_over = [name for name in seen["passed_over"] if name not in facts.expected["host"]["upgrade_exclude"]]
     kept_back = [f"{name} is held (apt-mark unhold {name})" for name in seen["held"]]
@@ -178,6 +192,8 @@ def _daily(facts: Facts) -> dict[str, str]:
     for name in ("APT::Periodic::Update-Package-Lists", "APT::Periodic::Unattended-Upgrade"):
         if f'{name} "1"' not in options:
             said[f"{name} is off"] = f"{_FIND.format(name)}. {SITE}"
+    if any(re.fullmatch('APT::Periodic::Enable "0+";', line) for line in seen["options"]):
+        said["APT::Periodic::Enable is 0, so that nothing is updated by itself, whatever else is on"] = _ENABLE
     if seen["reboots"] and not facts.expected["host"]["upgrade_reboots"]:
         said["updates start the host anew by themselves (Unattended-Upgrade::Automatic-Reboot)"] = (
             f"{_FIND.format('Automatic-Reboot')}; if you want that: host_upgrade_reboot_time"
@@ -193,7 +209,8 @@ def _sources(facts: Facts) -> dict[str, str]:
     seen, said = facts.seen["updates"], {}
     if not any("security" in origin.lower() or "*" in origin for origin in seen["origins"]):
         said[f"unattended upgrades take nothing from the source of security updates: {_FIND_ORIGINS}"] = SITE
-    if not any("security" in suite.lower() for suite in seen["suites"]):
+    # Where apt cannot even read its sources, it knows of none.
+    if not any("security" in suite.lower() for suite in seen["suites"]) and (seen["suites"] or not seen["refused"]):
         said["apt knows no source of security updates (/etc/apt/sources.list.d)"] = (
             "put it back (https://www.debian.org/security), then: apt-get update"
         )
@@ -201,6 +218,47 @@ def _sources(facts: Facts) -> dict[str, str]:
         said[f"packages are taken without a signature: {one}"] = "take that out, then: apt-get update"
     for one in seen["unresolved"]:
         said[f"the host cannot find {one}, where its updates come from"] = "see /etc/resolv.conf and /etc/hosts"
+    return said
+
+
+def _other_releases(facts: Facts) -> dict[str, str]:
+    """Sources of another Debian than the host's: the next upgrade would make the host that one."""
+    seen, said = facts.seen["updates"], {}
+    if not seen["codename"]:
+        return {}
+    own = [f"{seen['codename']}{suffix}" for suffix in ("", "-updates", "-security", "-backports")]
+    for one in seen["releases"]:
+        # What is no Debian's has names of its own.
+        if one["origin"].split()[:1] == ["Debian"] and one["codename"] not in own:
+            path, _colon, number = one["entry"].rpartition(":")
+            mend = f"take {one['release']} out of the Suites of {path} (its entry {number})"
+            if path.endswith(".list"):
+                mend = f"sed -i '{number}s/^/#/' {path}"
+            said[
+                f"{one['release']} of {one['site']} is among the sources ({one['entry']}), and an upgrade may make "
+                f"this host {one['codename'] or 'that'} instead of {seen['codename']}"
+            ] = f"{mend}, then: apt-get update; no upgrade before that"
+    return said
+
+
+def _broken(facts: Facts) -> dict[str, str]:
+    """Why apt can install nothing, and which packages are only half there."""
+    seen = facts.seen["updates"]
+    said = {}
+    if seen["refused"]:
+        mend = _CONFIGURE if "nmet dependencies" in seen["refused"] else "mend what it names, then: apt-get update"
+        said[f"apt installs nothing any more: {seen['refused']}"] = mend
+    header = ""
+    for line in seen["audit"]:
+        if not line.startswith(" "):
+            # A sentence goes over several lines, and an empty one ends what it is said of.
+            header = f"{header} {line}" if line else ""
+            continue
+        name = line.split()[0]
+        by_itself = "configur" in header or "trigger" in header
+        said[f"{name} is not wholly installed (dpkg --audit)"] = (
+            _CONFIGURE if by_itself else f"apt-get install --reinstall {name}"
+        )
     return said
 
 

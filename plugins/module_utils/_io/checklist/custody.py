@@ -16,6 +16,7 @@ from itertools import zip_longest
 from typing import Any
 
 from ..._backup.files_sample import probe
+from ..._core.checklist.custody import DUMP
 from .. import engine_api, system
 from .walk import below
 
@@ -35,6 +36,10 @@ _WRITTEN = (
 #: Where somebody lays a copy down.
 _SEARCHED = ("/etc", "/home", "/opt", "/root", "/srv", "/tmp", "/usr/local", "/var/log", "/var/tmp", "/var/www")  # noqa: S108
 _SMALL_FILE = 256 << 10
+#: How files of pg_dump begin, in its own format, and, after a line, as text; and how rows begin there.
+_DUMP, _TEXT_DUMPS = b"PGDMP", (b"-- PostgreSQL database dump", b"-- PostgreSQL database cluster dump")
+_ROWS = (b"\nCOPY ", b"\nINSERT INTO ")
+_HEAD = 100
 #: Private keys below the stack's folder, and what of one is to be found in a copy.
 _KEYS = ("pki/*.key", "pki/*/*.key", "nginx/certificate/*.pem", "certbot/config/live/*/privkey.pem")
 _KEY_BODY = re.compile(rb"PRIVATE KEY-----\s+([A-Za-z0-9+/=\s]{40,}?)\s+-----END")
@@ -114,12 +119,32 @@ def _differs(wanted: Sequence[str], text: str | None) -> str:
 def gather_visible(stack: str, secrets: Mapping[str, str]) -> list[dict[str, str]]:
     """Where one of the secrets can be read by somebody who should not: place and name, never the value."""
     wanted = {name: value.encode() for name, value in secrets.items() if value} | dict(_private_keys(stack))
-    return [
+    found = [
         {"place": place, "secret": name}
         for place, content in _places(stack)
         for name in sorted(wanted)
         if wanted[name] in content
     ]
+    everybody = below(_SEARCHED, f"/opt/{stack}/data", for_all=True)
+    return [*found, *({"place": path, "secret": DUMP} for path in open_dumps(everybody))]
+
+
+def open_dumps(paths: Iterable[str]) -> list[str]:
+    """Of files, the dumps of PostgreSQL with data that everybody may read."""
+    return [path for path in paths if _is_dump(path)]
+
+
+def _is_dump(path: str) -> bool:
+    with contextlib.suppress(OSError):
+        found = os.lstat(path)
+        if stat.S_ISREG(found.st_mode) and found.st_mode & stat.S_IROTH:
+            with open(path, "rb") as file:
+                head = file.read(_HEAD)
+                if any(mark in head for mark in _TEXT_DUMPS):
+                    begin = head + file.read(_SMALL_DUMP)
+                    return any(mark in begin for mark in _ROWS)
+                return head.startswith(_DUMP)
+    return False
 
 
 def _private_keys(stack: str) -> Iterator[tuple[str, bytes]]:

@@ -62,10 +62,12 @@ SELECT coalesce(name, '') AS name, coalesce(setting, '') AS setting, min(sourcel
        name IS NULL OR (name NOT LIKE '%.%' AND name NOT IN (SELECT name FROM pg_settings)) AS refused
 FROM pg_file_settings WHERE sourcefile LIKE '%postgresql.auto.conf' GROUP BY 1, 2, name ORDER BY 1
 """
+#: But those that PostgreSQL itself has.
 _MEMBERSHIPS = """
 SELECT g.rolname AS granted, m.rolname AS member
 FROM pg_auth_members a JOIN pg_roles g ON g.oid = a.roleid JOIN pg_roles m ON m.oid = a.member
-WHERE m.rolname NOT LIKE 'pg\\_%' ORDER BY 1, 2
+WHERE m.rolname <> 'pg_monitor' OR g.rolname NOT IN ('pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables')
+ORDER BY 1, 2
 """
 _SLOTS = """
 SELECT slot_name AS name, active,

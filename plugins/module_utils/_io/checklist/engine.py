@@ -21,6 +21,8 @@ _SERVICE_LABEL = "com.docker.swarm.service.name"
 _ONE_PLACE = ("NoNewPrivs", "CapEff", "Seccomp", "Uid")
 #: By this policy the engine starts a container when it starts itself, also one that was stopped.
 _COMES_BACK = "always"
+#: As many versions the playbook rollback goes back.
+_FORMER = 3
 #: Options that no service has, so that somebody has set them with docker update: what they are where nobody did.
 _BY_HAND = {
     "BlkioWeight": (0,),
@@ -120,16 +122,18 @@ def _nodes() -> list[dict[str, str]]:
     ]
 
 
-def gather_released(stack: str) -> str:
-    """The image of the newest deployment of the application that succeeded; empty where none is on record."""
-    path, image = f"/opt/{stack}/app/deployments.jsonl", ""
-    for number, line in enumerate((system.read_text(path) or "").splitlines(), 1):
+def gather_released(stack: str) -> dict[str, Any]:
+    """The image of the newest deployment of the application that succeeded, and those that can be gone back to."""
+    path, images = f"/opt/{stack}/app/deployments.jsonl", []
+    text = system.read_text(path)
+    for number, line in enumerate((text or "").splitlines(), 1):
         try:
             record = json.loads(line)
-            image = str(record["image"]) if record["verdict"] == "succeeded" else image
+            images += [str(record["image"])] if record["verdict"] == "succeeded" else []
         except (ValueError, TypeError, KeyError):
             raise FirstbellError(f"line {number} of {path} is no record of a deployment; remove it") from None
-    return image
+    newest = list(dict.fromkeys(reversed(images)))
+    return {"on_record": text is not None, "image": "".join(newest[:1]), "former": newest[1 : 1 + _FORMER]}
 
 
 def _ended() -> list[dict[str, Any]]:

@@ -11,7 +11,6 @@ import grp
 import hashlib
 import os
 import re
-import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,14 +23,16 @@ from ..._core.firewall import parse_policy, render, render_file
 from ..._core.sysctls import proc_path
 from ..._core.systemd_units import parse_timestamp
 from .. import nftables, probe, system
+from . import disks
 from .logins import OWNER, members_of, status_of
 
 #: By a pattern of nginx.conf, and by one of prometheus.yml for the alert drill.
 _READ_WHEN_THERE = ("nginx/conf/*.conf", "monitoring/prometheus/drill/*.json")
 #: What belongs to the user of the containers.
-_WORKED_WITH = ("data/*", "data/*/*", "data/*/*/*", "data/postgres/*/data/*", "nginx/cache", "nginx/cache/*")
+_WORKED_WITH = (
+    *("data/*", "data/*/*", "data/*/*/*", "data/postgres/*/data/*", "nginx/cache", "nginx/cache/*", "run/*"),
+)
 _UNIT = "Id,LoadState,ActiveState,UnitFileState,Result,Triggers,DropInPaths,FragmentPath,InactiveExitTimestamp"
-_FIELDS = 4
 _OTHERS_WRITE, _OTHERS = 0o002, 0o007
 _CRON = (
     "/etc/crontab",
@@ -51,6 +52,8 @@ _UNITS = (
     "/etc/systemd/system.control/*.d/*.conf",
     "/run/systemd/system.control/*.d/*.conf",
     "/usr/local/lib/systemd/system/*.*",
+    "/usr/lib/systemd/system/*.*",
+    "/etc/init.d/*",
     "/run/systemd/transient/*.timer",
 )
 #: What else runs programs as root: when somebody signs in, a package is installed, a device or the network comes, or
@@ -78,6 +81,10 @@ _SYSCTL_DIRECTORIES = (
 _JOURNAL_DIRECTORIES = tuple(
     f"/{place}/systemd/journald.conf.d" for place in ("etc", "run", "usr/local/lib", "usr/lib")
 )
+#: Whether the journal is kept, and what of it.
+_JOURNAL_OPTIONS = ("Storage", "MaxLevelStore")
+#: What containers, their networks and the packet filter need of the kernel.
+_MODULES = ("overlay", "bridge", "br_netfilter", "veth", "vxlan", "nf_tables")
 _SOCKETS = ("/var/run/docker.sock", "/run/containerd/containerd.sock")
 _COMMAND = re.compile(r"argv\[\]=(.*?) ;")
 _DOCKER_OPTS = re.compile(r"^\s*(?:export\s+)?DOCKER_OPTS=(.*)$", re.MULTILINE)
@@ -85,11 +92,10 @@ _DOCKER_OPTS = re.compile(r"^\s*(?:export\s+)?DOCKER_OPTS=(.*)$", re.MULTILINE)
 
 def gather(stack: str, expected: Mapping[str, Any], written: Iterable[str] = ()) -> dict[str, Any]:
     """What is cheap to see."""
-    root = f"/opt/{stack}"
+    root, clock = f"/opt/{stack}", _clock()
     return {
         "now": time.time(),
-        "disks": {**_disks("/", root, "/var/lib/docker"), **_disks_apart("/var", "/var/log")},
-        "rotational": _rotational(root),
+        **disks.gather(root, own=not clock["container"]),
         "memory": _memory(),
         "cpus": os.cpu_count() or 1,
         "load": os.getloadavg()[0],
@@ -101,12 +107,12 @@ def gather(stack: str, expected: Mapping[str, Any], written: Iterable[str] = ())
         "sysctls_later": _later(SYSCTLS_FILE, _SYSCTL_DIRECTORIES),
         "forwarding": {name: system.read_kernel_value(proc_path(name)) for name in FORWARDING},
         "boot_target": os.path.basename(os.path.realpath("/etc/systemd/system/default.target")),
-        "lost_disks": lost_disks(system.read_text("/etc/fstab") or ""),
         "journal_later": _later(JOURNAL_FILE, _JOURNAL_DIRECTORIES),
-        "clock": _clock(),
+        "journal_settings": _journal_settings(),
+        "replaced_modules": [] if clock["container"] else _replaced_modules(),
+        "clock": clock,
         "open": open_paths(root),
         "not_owned": not_owned(root),
-        "in_memory": in_memory(root, system.read_text("/proc/self/mounts") or ""),
         "failed_units": system.lines(["systemctl", "--failed", "--plain", "--no-legend", "--full"]),
         "journal": _unit("systemd-journald.service").get("ActiveState", ""),
         "listeners": sorted(probe.probe_host(stack, "17", 1001)["listeners"]),
@@ -123,15 +129,27 @@ def _later(own: str, directories: Iterable[str]) -> dict[str, str]:
     return {path: system.read_text(path) or "" for path in later}
 
 
-def lost_disks(table: str) -> list[str]:
-    """Of /etc/fstab, what the next start waits for in vain, and then goes no further."""
+def _journal_settings() -> dict[str, tuple[str, str]]:
+    """What counts for the journal, and the file that says so."""
+    found, path = {}, ""
+    for line in system.lines(["systemd-analyze", "cat-config", "systemd/journald.conf"]):
+        name, equals, value = line.partition("=")
+        if line.startswith("# /"):
+            path = line[2:]
+        elif equals and name.strip() in _JOURNAL_OPTIONS:
+            found[name.strip()] = (value.strip(), path)
+    return found
+
+
+def _replaced_modules() -> list[str]:
+    """Parts of the kernel in whose place a file of modprobe.d has something else run."""
+    if not system.find_program("modprobe"):
+        return []
     found = []
-    for words in (line.split() for line in table.splitlines()):
-        if len(words) >= _FIELDS and not words[0].startswith("#") and not {"noauto", "nofail"} & {*words[3].split(",")}:
-            kind, equals, name = words[0].partition("=")
-            path = f"/dev/disk/by-{kind.lower()}/{name.strip(chr(34))}" if equals else kind
-            if path.startswith("/dev/") and not os.path.exists(path):
-                found.append(words[0])
+    for name in _MODULES:
+        said = system.run(["modprobe", "--show-depends", name], stdin="", check=False).out
+        runs = [line.partition("install ")[2] for line in said.splitlines() if line.startswith("install ")]
+        found += [f"{name}: {line.strip()}" for line in runs if "modprobe" not in line]
     return found
 
 
@@ -183,32 +201,35 @@ def not_owned(root: str) -> list[str]:
     return found
 
 
-def in_memory(root: str, mounts: str) -> list[str]:
-    """Folders of the stack on which memory lies instead of the disk."""
-    fields = [line.split() for line in mounts.splitlines()]
-    return sorted({one[1] for one in fields if one[2] in ("tmpfs", "ramfs") and f"{one[1]}/".startswith(f"{root}/")})
-
-
 def gather_jobs(stack: str, written: Iterable[str]) -> dict[str, list[str]]:
     """Jobs and units that neither a package nor the playbook has written, and those of packages that were edited."""
     left, says = (one.format(stack) for one in _OF_LOAD_TESTS)
     own = {*written, *([left] if (system.read_text(left) or "").strip() == says else [])}
     paths = [path for pattern in _CRON for path in glob.glob(pattern)]
-    units = [path for pattern in _UNITS for path in glob.glob(pattern)]
-    paths += [path for path in units if os.path.isfile(path) and not os.path.islink(path)]
+    # Of a link, what it leads to; that of a masked unit leads to no file.
+    units = {os.path.realpath(path) for pattern in _UNITS for path in glob.glob(pattern)}
+    paths += [path for path in units if os.path.isfile(path)]
     hooks = set(_hooks())
     paths = sorted(path for path in (*paths, *hooks) if not os.path.basename(path).startswith("."))
     paths = [path for path in paths if path not in own]
     if not paths:
         return {"strange": [], "edited": []}
-    said = system.run(["dpkg-query", "--search", *paths], stdin="", check=False)
-    packaged = {line.partition(": ")[2] for line in said.out.splitlines()}
+    packaged = _packaged(paths)
     known = [line.split() for line in system.lines(["dpkg-query", "--show", "--showformat", "${Conffiles}\n"])]
     digests = {words[0]: words[1] for words in known if len(words) > 1}
     return {
         "strange": [path for path in paths if path not in packaged],
         "edited": [path for path in paths if path not in hooks and path in digests and _md5(path) != digests[path]],
     }
+
+
+def _packaged(paths: Iterable[str]) -> set[str]:
+    """Of paths, those of packages. Older packages call by /lib what lies below /usr/lib."""
+    older = [path.removeprefix("/usr") for path in paths if path.startswith("/usr/lib/")]
+    patterns = [path.replace("\\", r"\\") for path in (*paths, *older)]
+    said = system.run(["dpkg-query", "--search", *patterns], stdin="", check=False)
+    found = {line.partition(": ")[2] for line in said.out.splitlines()}
+    return found | {f"/usr{path}" for path in found if path.startswith("/lib/")}
 
 
 def _hooks() -> Iterator[str]:
@@ -222,33 +243,6 @@ def _md5(path: str) -> str:
     """The digest by which dpkg knows a file of a package."""
     with open(path, "rb") as file:
         return hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
-
-
-def _disks(*paths: str) -> dict[str, dict[str, int]]:
-    return {path: {**_disk(path), "main": 1} for path in paths if os.path.exists(path)}
-
-
-def _disks_apart(*paths: str) -> dict[str, dict[str, int]]:
-    """What is a file system of its own, and may be a small one."""
-    return {path: {**_disk(path), "main": 0} for path in paths if os.path.ismount(path)}
-
-
-def _disk(path: str) -> dict[str, int]:
-    usage, inodes = shutil.disk_usage(path), os.statvfs(path)
-    read_only = int(bool(inodes.f_flag & os.ST_RDONLY))
-    found = {"total": usage.total, "free": usage.free, "inodes": inodes.f_files, "inodes_free": inodes.f_favail}
-    return {**found, "read_only": read_only}
-
-
-def _rotational(path: str) -> bool | None:
-    """Whether the disk below a path turns; None where the kernel does not say."""
-    device = os.stat(path).st_dev
-    link = f"/sys/dev/block/{os.major(device)}:{os.minor(device)}"
-    for place in (f"{link}/queue/rotational", f"{link}/../queue/rotational"):
-        text = system.read_text(place)
-        if text is not None:
-            return text.strip() == "1"
-    return None
 
 
 def _memory() -> dict[str, int]:

@@ -16,33 +16,14 @@ import re
 import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 from ..._core.checklist.administrators import ACCOUNTS, RAISED
-from ..._core.systemd_units import parse_timestamp
 from .. import system
+from . import sshd
 from .walk import below
 
-_SSH_OPTIONS = (
-    "authorizedkeyscommand",
-    "authorizedkeysfile",
-    "passwordauthentication",
-    "permitemptypasswords",
-    "permitrootlogin",
-    "trustedusercakeys",
-    "error",
-)
-#: From somewhere on the internet (RFC 5737): without a connection, blocks of Match would be passed over.
-_SSH_FROM = {"host": "localhost", "addr": "203.0.113.1", "laddr": "127.0.0.1", "lport": "22"}
-#: What a block of Match may say of the connection, in small letters, and how sshd is asked about it.
-_SSH_CRITERIA = {"address": "addr", "host": "host", "localaddress": "laddr", "localport": "lport"}
-_SSH_FILES = ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf")
-_MATCH = re.compile(r"^\s*match\s+(.*)$", re.MULTILINE | re.IGNORECASE)
 _NO_SHELLS = ("/nologin", "/false", "/sync")
-#: Why it stops though its files are right: it does not run and has no folder or keys, or wants to know who asks.
-_SSH_STOPPED = ("privilege separation directory", "no hostkeys available", "connection test specification")
-_KEY = re.compile(r"(?:^|\s)(?:ssh|ecdsa|sk)-\S+ (AAAA[A-Za-z0-9+/]+)=*(.*)$")
 #: Whoever belongs to one of these reads or writes everything. The engine's group has a check of its own.
 _POWERFUL = ("adm", "disk", "incus-admin", "kmem", "lxd", "shadow", "sudo")
 _HOME, _SHELL = 5, 6
@@ -66,7 +47,14 @@ _DECISIVE = (
 )
 #: Whoever asks is let in, and nothing further is asked.
 _PERMITS = re.compile(r"^\s*auth\s+(?:sufficient|\[[^]]*success=(?:done|end)[^]]*\])\s+pam_permit", re.MULTILINE)
+#: A program that is given the password of whoever signs in or changes it.
+_EXECUTES = re.compile(
+    r"^[^\S\n]*-?(?:auth|password)\s+(?:\[[^]\n]*\]|\S+)\s+\S*(pam_exec\.so\b.*)$", re.MULTILINE | re.IGNORECASE
+)
 _LOADED = re.compile(r"^\s*(LD_(?:AUDIT|LIBRARY_PATH|PRELOAD)=\S+)", re.MULTILINE)
+_SUDOERS = "/etc/sudoers"
+#: A folder or a file that sudo reads as well; its path may stand in quotes.
+_INCLUDES = re.compile(r'^[^\S\n]*[#@]include(dir)?[^\S\n]+(?:"([^"\n]+)"|((?:\\.|[^\s\\])+))', re.MULTILINE)
 _PROGRAMS = ("/usr/bin", "/usr/sbin")
 #: Where no package puts a program that runs as root for everybody.
 _PLACES = ("/usr/local", "/opt", "/srv", "/home", "/root", "/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - to look
@@ -78,24 +66,26 @@ def gather(stack: str, written: Iterable[str]) -> dict[str, Any]:
     accounts = [line.split(":") for line in (system.read_text("/etc/passwd") or "").splitlines()]
     shadow = [line.split(":") for line in (system.read_text("/etc/shadow") or "").splitlines()]
     passwords = [words[0] for words in shadow if len(words) > 1 and words[1].startswith("$")]
-    own = os.environ.get("SUDO_USER", "") or "root"
+    came, connection = sshd.session()
+    own = came or os.environ.get("SUDO_USER", "") or "root"
     return {
         "roots": [words[0] for words in accounts if len(words) > 2 and words[2] == "0"],  # noqa: PLR2004
         "open": [words[0] for words in shadow if len(words) > 1 and not words[1]],
         "passwords": passwords,
-        "ssh": _ssh_of(sorted({"root", own, *passwords, *_with_shell(accounts)})),
+        "ssh": sshd.of_accounts(sorted({"root", own, *passwords, *_with_shell(accounts)})),
         "as": own,
         "keys": [key for words in accounts if len(words) > _HOME for key in _keys(words[0], words[_HOME])],
         "members": [{"who": who, "group": group} for group in _POWERFUL for who in members_of(group)],
         "decisive": {path: status_of(path) for path in decisive_files(stack, written)},
         "ending": {words[0]: days for words in shadow if words[0] in ("root", own) for days in _days_left(words)},
         "preload": [*_preloaded(), *_environment()],
-        "locked_out": _locked_out(own),
-        "unread": _unread(),
+        "entry": sshd.gather(own, connection),
+        "unread": sshd.unread(),
         "sudo": sudo_rules(),
         "containers": [
             {"name": words[0], "shell": words[-1]} for words in accounts if len(words) > _SHELL and words[2] == OWNER
         ],
+        "executing": executing(),
         "permitting": [path for path in glob.glob("/etc/pam.d/*") if _PERMITS.search(system.read_text(path) or "")],
         "raised": [path for path in raised(_programs()) if not RAISED.fullmatch(os.path.basename(path))],
         "raised_elsewhere": list(raised(below(_PLACES, f"/opt/{stack}/data"))),
@@ -141,88 +131,6 @@ def _with_shell(accounts: Iterable[Sequence[str]]) -> list[str]:
     return [words[0] for words in accounts if len(words) > _SHELL and not words[_SHELL].endswith(_NO_SHELLS)]
 
 
-def _ssh_of(accounts: Iterable[str]) -> dict[str, dict[str, str]]:
-    """The options of sshd by account, and by account and the connection where those are others."""
-    found = {}
-    texts = [system.read_text(path) or "" for pattern in _SSH_FILES for path in sorted(glob.glob(pattern))]
-    elsewhere = connections("\n".join(texts))
-    for account in accounts:
-        usual = found[account] = _ssh(account)
-        for name, connection in elsewhere.items():
-            options = _ssh(account, **connection)
-            if options != usual:
-                found[f"{account} {name}"] = options
-    return found
-
-
-def _unread() -> list[str]:
-    """The files of sshd that were changed after it has read them; ``sshd -T`` reads them anew."""
-    properties = ["--timestamp=us+utc", "--property=ActiveState,StateChangeTimestamp"]
-    said = system.run(["systemctl", "show", *properties, "ssh.service"], stdin="", check=False).out
-    shown = dict(line.partition("=")[::2] for line in said.splitlines())
-    if shown.get("ActiveState") != "active":
-        return []
-    read = parse_timestamp(shown.get("StateChangeTimestamp", ""))
-    return [path for pattern in _SSH_FILES for path in sorted(glob.glob(pattern)) if system.changed_after(path, read)]
-
-
-def connections(text: str) -> dict[str, dict[str, str]]:
-    """Read of sshd's files what each block of Match asks of where one comes from or arrives, in sshd's words."""
-    found = {}
-    for line in _MATCH.findall(text):
-        words = re.split(r"[\s=]+", line.strip())
-        asked = {
-            criterion: next((one for one in patterns.strip('"').split(",") if not one.startswith("!")), "")
-            for criterion, patterns in zip(words[::2], words[1::2], strict=False)
-            if criterion.lower() in _SSH_CRITERIA
-        }
-        values = {
-            _SSH_CRITERIA[criterion.lower()]: pattern.partition("/")[0].replace("*", "1").replace("?", "1")
-            for criterion, pattern in asked.items()
-        }
-        if values and all(values.values()):
-            found["with " + " ".join(f"{criterion} {pattern}" for criterion, pattern in asked.items())] = values
-    return found
-
-
-def _ssh(account: str, **connection: str) -> dict[str, str]:
-    """The options of sshd for who signs in as ``account`` so, and as ``error`` why it cannot read its files."""
-    sshd = system.find_program("sshd")
-    if sshd is None:
-        return dict.fromkeys(_SSH_OPTIONS, "")
-    asked = ",".join(f"{name}={value}" for name, value in {"user": account, **_SSH_FROM, **connection}.items())
-    said = system.run([sshd, "-T", "-C", asked], stdin="", check=False)
-    options = dict(line.partition(" ")[::2] for line in said.out.splitlines())
-    refused = said.code != 0 and not any(reason in said.err for reason in _SSH_STOPPED)
-    options["error"] = (said.err.strip() or "it does not say why").splitlines()[0] if refused else ""
-    return {name: options.get(name, "") for name in _SSH_OPTIONS}
-
-
-def _locked_out(account: str) -> list[str]:
-    """The options of sshd by which the account is refused, whatever its key. Addresses are passed over."""
-    sshd = system.find_program("sshd")
-    said = system.run([sshd, "-T", "-C", f"user={account},{_SSH_FROM}"], stdin="", check=False).out if sshd else ""
-    groups = [one.gr_name for one in grp.getgrall() if account in members_of(one.gr_name)]
-    names = {"users": [account], "groups": groups}
-    found = []
-    for kind, own in names.items():
-        allowed, denied = (_patterns(said, f"{verb}{kind}") for verb in ("allow", "deny"))
-        if allowed and not _any_matches(own, allowed):
-            found.append(f"Allow{kind.title()}")
-        if _any_matches(own, denied):
-            found.append(f"Deny{kind.title()}")
-    return found
-
-
-def _patterns(said: str, option: str) -> list[str]:
-    words = (line.split() for line in said.splitlines())
-    return [name for one in words if one and one[0] == option for name in one[1:]]
-
-
-def _any_matches(names: Iterable[str], patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern.partition("@")[0]) for name in names for pattern in patterns)
-
-
 def _preloaded() -> list[str]:
     return [f"{path} of /etc/ld.so.preload" for path in (system.read_text("/etc/ld.so.preload") or "").split()]
 
@@ -236,15 +144,12 @@ def _keys(account: str, home: str) -> list[dict[str, str]]:
     """The keys that open an account, by their fingerprints."""
     text = "\n".join(system.read_text(f"{home}/.ssh/{name}") or "" for name in ("authorized_keys", "authorized_keys2"))
     found = []
-    for line in text.splitlines():
-        key = _KEY.search(line)
-        # That of a cloud's image only says who is to be taken instead.
-        if key and not line.startswith("#") and "Please login as the user" not in line:
-            # What is no key opens nothing.
-            with contextlib.suppress(ValueError):
-                digest = hashlib.sha256(base64.b64decode(key[1] + "==")).digest()
-                fingerprint = "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
-                found.append({"account": account, "key": fingerprint, "comment": key[2].strip()})
+    for key in sshd.keys(text):
+        # What is no key opens nothing.
+        with contextlib.suppress(ValueError):
+            digest = hashlib.sha256(base64.b64decode(key[1] + "==")).digest()
+            fingerprint = "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
+            found.append({"account": account, "key": fingerprint, "comment": key[2].strip()})
     return found
 
 
@@ -268,15 +173,50 @@ def decisive_files(stack: str, written: Iterable[str] = ()) -> list[str]:
     return sorted(path for path in found if os.path.exists(path) and not os.path.islink(path))
 
 
+def executing() -> list[dict[str, str]]:
+    """Where what asks for passwords gives them to a program, but in what a package has brought so."""
+    found = []
+    for path in sorted(glob.glob("/etc/pam.d/*")):
+        text = (system.read_text(path) or "").replace("\\\n", " ")
+        found += [{"path": path, "line": " ".join(one.split())} for one in _EXECUTES.findall(text)]
+    if not found:
+        return []
+    known = [line.split() for line in system.lines(["dpkg-query", "--show", "--showformat", "${Conffiles}\n"])]
+    digests = {words[0]: words[1] for words in known if len(words) > 1}
+    return [one for one in found if digests.get(one["path"]) != _md5(one["path"])]
+
+
+def _md5(path: str) -> str:
+    """The digest by which dpkg knows a file of a package."""
+    with open(path, "rb") as file:
+        return hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
+
+
+def sudo_files() -> list[str]:
+    """What sudo reads, and what that includes."""
+    found = [_SUDOERS, *_of_folder(f"{_SUDOERS}.d")]
+    # It grows while it is read.
+    for path in found:
+        for folder, quoted, plain in _INCLUDES.findall(system.read_text(path) or ""):
+            asked = (quoted or plain.replace("\\", "")).replace("%h", os.uname().nodename.partition(".")[0])
+            names = [os.path.join(os.path.dirname(path), name) for name in asked.split(":")]
+            included = (one for name in names for one in (_of_folder(name) if folder else [name]))
+            found += [one for one in included if one not in found]
+    return [path for path in found if os.path.isfile(path)]
+
+
+def _of_folder(folder: str) -> list[str]:
+    """Of what has a dot in its name, or ends so, sudo reads nothing."""
+    paths = sorted(glob.glob(f"{folder.rstrip('/')}/*"))
+    return [one for one in paths if "." not in os.path.basename(one) and not one.endswith("~")]
+
+
 def sudo_rules() -> list[dict[str, Any]]:
     """Whom sudo lets be root, but root, its own group, and the user that this runs for."""
     found = []
     own = ("root", "%admin", "%sudo", os.environ.get("SUDO_USER", ""))
-    # Of what has a dot in its name, or ends so, sudo reads nothing.
-    further = [path for path in glob.glob("/etc/sudoers.d/*") if not os.path.basename(path).endswith("~")]
-    further = [path for path in further if "." not in os.path.basename(path)]
-    for path in filter(os.path.isfile, ("/etc/sudoers", *sorted(further))):
-        rules = {}
+    for path in sudo_files():
+        rules: dict[str, bool] = {}
         for line in (system.read_text(path) or "").replace("\\\n", " ").splitlines():
             words = line.split() or ["#"]
             free = "NOPASSWD:" in line or "!authenticate" in line

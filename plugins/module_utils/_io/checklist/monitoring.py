@@ -14,12 +14,13 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from ..._core.alert_drill.model import AUTHOR
+from ..._core.alert_drill.model import ANNOUNCEMENT, AUTHOR
 from ..._core.checklist.monitoring import WATCHDOG
 from ..._core.errors import FirstbellError
 from .. import system
 from ..operations.alertmanager import Alertmanager
 from ..operations.prometheus import Prometheus
+from . import mail
 
 #: Of the targets that there are now; a replica that was replaced is one for some seconds more.
 _ANSWERED = "max_over_time(up[2m]) and up"
@@ -29,6 +30,8 @@ _READ = {
     "alertmanager": ("alertmanager/alertmanager.yml",),
 }
 _FIRING = 'ALERTS{alertstate="firing"}'
+#: Of an alert that has just ended, Alertmanager may not know yet.
+_FIRED = 'count by (alertname) (max_over_time(ALERTS{alertstate="firing"}[10m]))'
 _STARTED = 'process_start_time_seconds{job="prometheus"}'
 #: Seconds after its start in which Prometheus may not have scraped all targets and evaluated all rules once.
 _YOUNG = 120
@@ -72,6 +75,8 @@ def gather(stack: str, expected: Mapping[str, Any]) -> dict[str, Any]:
             )
         ],
         "silences": _silences(stack, expected),
+        "invented": _invented(stack, expected, {labels["alertname"] for labels, _value in prometheus.query(_FIRED)}),
+        "mail_refused": mail.gather(stack, expected["mail"]),
         "failures": number("increase(prometheus_rule_evaluation_failures_total[10m])"),
         "alertmanagers": number("prometheus_notifications_alertmanagers_discovered"),
         "notifications_failed": number("increase(alertmanager_notifications_failed_total[10m])"),
@@ -106,6 +111,14 @@ def _silences(stack: str, expected: Mapping[str, Any]) -> list[dict[str, str]]:
         for one in found
         if not _left_over(one)
     ]
+
+
+def _invented(stack: str, expected: Mapping[str, Any], fired: set[str]) -> list[str]:
+    """Names of alerts that Alertmanager has from somebody else, which may hold others back."""
+    has: list[dict[str, str]] = []
+    with contextlib.suppress(FirstbellError):
+        has = Alertmanager(stack, expected["alertmanager_path"], expected["user"]).alerts()
+    return sorted({one["alertname"] for one in has} - fired - {ANNOUNCEMENT})
 
 
 def _left_over(silence: Mapping[str, Any]) -> bool:

@@ -74,14 +74,17 @@ def gather(
         "scan": lambda: {address: scan(address, _ports(facts)) for address in addresses if address},
         "tls": lambda: {**tls(site), "disk": facts.get("certificate", {})},
         "site": lambda: answers(site, edge, expected.get("monitoring", {}).get("paths", [])),
-        "names": lambda: resolve(site.domain),
+        "names": lambda: {
+            **resolve(site.domain),
+            "aliases": {one: resolve(one)["addresses"] for one in edge["aliases"]},
+        },
         "documents": documents.gather,
         "vault": lambda: vault.gather(facts["inventory"], facts["password_file"], facts["secrets"]),
         # Last: from then on this client is one that asks too much.
         "limit": lambda: burst(site, edge),
     }
     wanted = set(names)
-    found: dict[str, Any] = {"address": addresses[0]}
+    found: dict[str, Any] = {"address": addresses[0], "own_addresses": [*addresses, *facts.get("own_addresses", [])]}
     errors: dict[str, str] = {}
     for name, gatherer in gatherers.items():
         if name in wanted:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..._core.definitions import drift
 from ..._core.index_sql import literal
+from ..._core.prisma import ADVISORY_LOCK
 from .. import definitions
 from ..postgres import QueryError, Session
 from ..prisma import Ledger
@@ -68,6 +69,35 @@ FROM own WHERE relrowsecurity AND NOT EXISTS (SELECT FROM pg_policy WHERE polrel
   AND relname <> '_prisma_migrations' AND relname <> ALL(%(revoked)s::text[])
   AND (relforcerowsecurity OR pg_get_userbyid(relowner) <> %(app)s)
 ORDER BY 1, 2
+"""
+#: What lies outside of the data directory, the emptied place last. Sequences never do.
+_ELSEWHERE = """
+WITH place AS (
+    SELECT oid, quote_ident(spcname) AS label,
+           'the tablespace ' || quote_ident(spcname) || ' (' || pg_tablespace_location(oid) || '), which no backup '
+           'has, and which the next container of the database lacks' AS lost
+    FROM pg_tablespace WHERE spcname NOT IN ('pg_default', 'pg_global')
+), own AS (
+    SELECT c.reltablespace, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name,
+           CASE c.relkind WHEN 'm' THEN 'MATERIALIZED VIEW ' WHEN 'i' THEN 'INDEX ' WHEN 'I' THEN 'INDEX '
+           ELSE 'TABLE ' END AS kind
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p', 'm', 'i', 'I') AND n.nspname <> 'pg_toast' AND n.nspname NOT LIKE 'pg\\_temp\\_%'
+), found AS (
+    SELECT 1 AS step, own.name, 'lies in ' || lost AS problem,
+           'ALTER ' || kind || own.name || ' SET TABLESPACE pg_default' AS fix
+    FROM own JOIN place ON place.oid = own.reltablespace
+    UNION ALL
+    SELECT 2, 'the database ' || quote_ident(datname), 'lies in ' || lost || format('; in the database postgres: '
+           'ALTER DATABASE %1$I ALLOW_CONNECTIONS false; SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE '
+           'datname = %1$L; ALTER DATABASE %1$I SET TABLESPACE pg_default; ALTER DATABASE %1$I ALLOW_CONNECTIONS true',
+           datname), ''
+    FROM pg_database JOIN place ON place.oid = dattablespace
+    UNION ALL
+    SELECT 3, 'the server', 'has ' || lost, 'DROP TABLESPACE ' || label
+    FROM place WHERE NOT EXISTS (SELECT FROM pg_database WHERE dattablespace = place.oid)
+)
+SELECT name, problem, fix FROM found ORDER BY step, name
 """
 #: NOT ENFORCED is there from PostgreSQL 18 on; then only that of a foreign key can be taken back.
 _UNPROVEN = """
@@ -162,6 +192,21 @@ WHERE NOT EXISTS (SELECT FROM pg_stat_progress_create_index p
                     AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted)
 ORDER BY 1
 """
+#: After this time without a statement of its own or of a migration, nobody is at work who has Prisma's lock.
+FORGOTTEN_SECONDS = 60
+#: This collection's ledger has the lock and waits while another session migrates; Prisma's own session does both.
+_HOLDERS = """
+SELECT a.pid, coalesce(a.usename, '?') AS role, a.application_name AS application,
+       a.backend_start::timestamptz(0)::text AS since,
+       a.state = 'active' OR a.state_change > clock_timestamp() - %(seconds)s * interval '1 second' OR EXISTS (
+           SELECT FROM pg_stat_activity m
+           WHERE m.datid = a.datid AND m.state = 'active' AND m.application_name = 'firstbell migration') AS at_work
+FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.pid <> pg_backend_pid()
+  AND l.classid = 0 AND l.objid = %(lock)s AND l.objsubid = 1
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+ORDER BY 1
+"""
 #: What belongs to others, in any schema; those of extensions aside, and sequences that go with their table.
 _STRANGE_OWNERS = """
 SELECT x.name, pg_get_userbyid(x.relowner) AS owner,
@@ -191,11 +236,11 @@ def gather(session: Session, expected: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "strangers": session.query(_OF_NO_EXTENSION.replace("{strangers}", _STRANGERS), told),
         "sequences": _sequences(session),
-        "weak_tables": session.query(_WEAK_TABLES, own),
+        "weak_tables": [*session.query(_WEAK_TABLES, own), *session.query(_ELSEWHERE)],
         "unproven": session.query(_UNPROVEN),
         "invalid_indexes": session.query(_INVALID_INDEXES),
         "strange_owners": session.query(_STRANGE_OWNERS, {"owner": expected["owner_role"], "owners": owners}),
-        "migrations": gather_migrations(Ledger(session, "public")),
+        "migrations": gather_migrations(session),
     }
 
 
@@ -239,16 +284,23 @@ def is_kept(session: Session, kept: Mapping[str, Any]) -> bool:
     return not set(Ledger(session, "public").checksums()) - set(kept.get("migrations", {}))
 
 
-def gather_migrations(ledger: Ledger) -> dict[str, Any] | None:
-    """Those of Prisma's ledger that are applied, and that have failed; None without a ledger."""
-    before, rows, after = ledger.holder(), ledger.rows(), ledger.holder()
+def gather_migrations(session: Session) -> dict[str, Any] | None:
+    """Those of Prisma's ledger that are applied, that have failed, and who keeps others from it; None without one."""
+    before, rows, after = _holders(session), Ledger(session, "public").rows(), _holders(session)
     if rows is None:
         return None
     failed = [
         {"name": row.name, "started_at": row.started_at, "log": row.logs} for row in rows if row.state == "failed"
     ]
+    # What is under way looks as if it had failed.
+    at_work = [one for one in (*before, *after) if one["at_work"]]
     return {
         "applied": sum(row.state == "applied" for row in rows),
-        # What is under way looks as if it had failed.
-        "failed": [] if before or after else failed,
+        "failed": [] if at_work else failed,
+        "begun": [one["name"] for one in failed] if at_work else [],
+        "holders": [one for one in after if one["pid"] in [other["pid"] for other in before]],
     }
+
+
+def _holders(session: Session) -> list[dict[str, Any]]:
+    return session.query(_HOLDERS, {"lock": ADVISORY_LOCK, "seconds": FORGOTTEN_SECONDS})

@@ -21,6 +21,11 @@ _TRUSTED = re.compile(r"^\s*(?:deb.*\[.*trusted=yes.*\]|Trusted:\s*yes)", re.MUL
 _PREFERENCES = ("/etc/apt/preferences", "/etc/apt/preferences.d/*")
 _NEVER = re.compile(r"^Pin-Priority:\s*-", re.MULTILINE)
 _INSECURE = ("APT::Get::AllowUnauthenticated", "Acquire::AllowInsecureRepositories")
+#: Of each index that apt has: what ``suites`` lists, and by what it is known and where it is written down.
+_INDEXES = "$(SUITE) $(SITE) $(RELEASE)\t$(ORIGIN)\t$(CODENAME)\t$(RELEASE)\t$(SITE)\t$(SOURCESENTRY)"
+_CODENAME = re.compile(r'^VERSION_CODENAME="?([^"\n]+)', re.MULTILINE)
+_OF_INDEX = ("origin", "codename", "release", "site", "entry")
+_UNMET = "have unmet dependencies:"
 _ON = ("1", "true", "yes")
 _SITE = re.compile(r" https?://([^/:@ ]+)")
 _NOWHERE = ("127.", "0.", "::1", "::")
@@ -29,8 +34,11 @@ _NOWHERE = ("127.", "0.", "::1", "::")
 def gather() -> dict[str, Any]:
     """What apt would update, from the lists that it has."""
     simulated = system.run(["apt-get", "--simulate", "--quiet", "dist-upgrade"], stdin="", check=False, timeout=60)
-    suites = sorted(set(system.lines(["apt-get", "indextargets", "--format", "$(SUITE) $(SITE) $(RELEASE)"])))
+    listed = system.lines(["apt-get", "indextargets", "--format", _INDEXES])
+    indexes = [line.split("\t") for line in sorted(set(listed))]
+    suites = sorted({words[0] for words in indexes})
     pending = [line.split()[1:] for line in simulated.out.splitlines() if line.startswith("Inst ")]
+    codename = _CODENAME.search(system.read_text("/etc/os-release") or "")
     stamps = ("/var/lib/apt/periodic/update-success-stamp", "/var/lib/apt/lists")
     dump = system.lines(["apt-config", "dump"])
     return {
@@ -50,10 +58,24 @@ def gather() -> dict[str, Any]:
         ],
         "reboots": any(value in _ON for value in values(dump, "Unattended-Upgrade::Automatic-Reboot")),
         "suites": suites,
+        "releases": [dict(zip(_OF_INDEX, words[1:], strict=False)) for words in indexes],
+        "codename": codename[1] if codename else "",
+        "refused": refused(simulated),
+        "audit": system.lines(["dpkg", "--audit"]),
         "unsigned": _unsigned(dump),
         "unresolved": [] if any(values(dump, name) for name in _PROXIES) else unresolved(suites),
         "reboot": os.path.exists("/run/reboot-required"),
     }
+
+
+def refused(simulated: system.Result) -> str:
+    """Why apt does not do what it is asked, by its first error and what that is about."""
+    if simulated.code == 0:
+        return ""
+    errors = [line for line in f"{simulated.err}\n{simulated.out}".splitlines() if line.startswith("E: ")]
+    error = errors[0] if errors else f"it ended with {simulated.code} and does not say why"
+    unmet = [" ".join(line.split()) for line in simulated.out.partition(_UNMET)[2].splitlines() if line.strip()]
+    return f"{error} ({unmet[0]})" if unmet else error
 
 
 def values(dump: Iterable[str], name: str) -> list[str]:

@@ -53,6 +53,10 @@ class Alertmanager:
         """Those that are in force, as the API has them; raises FirstbellError."""
         return [one for one in self._ask("GET", "silences") if one["status"]["state"] == "active"]
 
+    def alerts(self) -> list[dict[str, str]]:
+        """The labels of those that have not ended, silenced and inhibited ones among them; raises FirstbellError."""
+        return [dict(one["labels"]) for one in self._ask("GET", "alerts")]
+
     def end_silences(self, author: str) -> None:
         """End all that are in force and by this author; raises FirstbellError."""
         for one in self._ask("GET", "silences"):

@@ -24,6 +24,8 @@ _TIMEOUT = 10.0
 _REFUSED, _NO_PATH = 503, "rehearsed-error"
 _NO_SERVERS = ("FRONTEND", "BACKEND")
 _GONE = "Key not found."
+#: How much a second it takes at most; 0 for no limit.
+_RATES = ("ConnRateLimit", "SessRateLimit", "SslRateLimit")
 
 
 def gather(stack: str) -> dict[str, Any]:
@@ -51,6 +53,7 @@ def gather_servers(stack: str) -> list[dict[str, Any]]:
                     "administration": int(row["srv_admin_state"]),
                     "weight": int(row["srv_uweight"]),
                     "planned_weight": int(row["srv_iweight"]),
+                    "check": int(row["srv_check_state"]),
                 }
             )
     return found
@@ -72,6 +75,7 @@ def gather_doors(stack: str) -> list[dict[str, Any]]:
                     "all doors": int(info["Maxconn"]),
                     **{row["pxname"]: int(row["slim"]) for row in rows if row["svname"] == "FRONTEND"},
                 },
+                "rates": {name: int(info.get(name, 0)) for name in _RATES},
                 "most_of_servers": {name: int(row["slim"] or 0) for name, row in servers.items()},
                 "refused": [words[1] for words in listed if len(words) > 1 and words[1] != _NO_PATH],
             }

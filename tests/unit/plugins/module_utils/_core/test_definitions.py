@@ -4,7 +4,12 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._core.definitions import drift, record
+from ansible_collections.firstbell.stack.plugins.module_utils._core.definitions import (
+    drift,
+    is_record,
+    record,
+    renewed,
+)
 
 
 def row(kind: str, name: str, text: str = "", table: str = "t", **more: str) -> dict[str, str]:
@@ -14,6 +19,7 @@ def row(kind: str, name: str, text: str = "", table: str = "t", **more: str) -> 
 
 COLUMN, KEY, RULE = row("column", "a", "int"), row("constraint", "k", "PRIMARY KEY (a)"), row("NOT NULL", "a")
 FUNCTION = row("function", "f()", "one", table="")
+ENUM = row("enum", "mood", '["sad", "happy"]', table="")
 ONE = {"one": "1a"}
 ALL = [COLUMN, KEY, RULE, FUNCTION]
 
@@ -36,6 +42,8 @@ ALL = [COLUMN, KEY, RULE, FUNCTION]
         ([*ALL, row("unique index", "ON t (b)")], "has got the unique index ON t (b), which no", "drop ON t (b)"),
         ([*ALL, row("function", "g()", table="")], "has got the function g()", "drop g()"),
         ([*ALL, row("default", "a", "1")], "has got the default a, which no migration has made", "drop a"),
+        ([*ALL, row("policy", "p")], "has got the policy p, which no migration has made", "drop p"),
+        ([*ALL, row("identity", "a", "ALWAYS")], "has got the identity a, which no migration has made", "drop a"),
     ],
 )
 def test_one_thing_is_otherwise(now: list[dict[str, str]], problem: str, fix: str) -> None:
@@ -51,6 +59,9 @@ def test_one_thing_is_otherwise(now: list[dict[str, str]], problem: str, fix: st
         row("default", "b", "1"),
         row("constraint", "k", table="made_by_hand"),
         row("function", "g()", table="", owner="app"),
+        row("identity", "b", "ALWAYS"),
+        row("index", "ON t (b)"),
+        row("sequence", "s", "a"),
     ],
 )
 def test_what_takes_nothing_from_the_migrations_is_not_told(further: dict[str, str]) -> None:
@@ -79,3 +90,68 @@ def test_what_was_made_by_hand_goes_in_the_order_of_what_needs_what() -> None:
         "drop g",
         "drop g()",
     ]
+
+
+@pytest.mark.parametrize("kind", ["index", "sequence", "policy", "identity", "generated value", "extension"])
+def test_further_kinds_are_lost_as_well(kind: str) -> None:
+    one = row(kind, "a", "a", table="" if kind == "extension" else "t")
+    (found,) = drift(record(ONE, [*ALL, one]), ONE, ALL, "app")
+    assert found["problem"] == f"has lost its {kind} a since the last migration"
+    assert found["fix"] == "make a"
+
+
+@pytest.mark.parametrize(
+    "one", [row("sequence", "s", "b"), row("identity", "b", "ALWAYS"), row("generated value", "b", "(a) STORED")]
+)
+def test_what_belongs_to_a_column_went_with_it(one: dict[str, str]) -> None:
+    (found,) = drift(record(ONE, [*ALL, row("column", "b", "int"), one]), ONE, ALL, "app")
+    assert found["problem"].startswith("has lost its column b")
+
+
+def test_one_of_another_kind_is_dropped_before_it_comes_back() -> None:
+    before, now = (row("identity", "a", kind) for kind in ("ALWAYS", "BY DEFAULT"))
+    (found,) = drift(record(ONE, [*ALL, before]), ONE, [*ALL, now], "app")
+    assert found["fix"] == "drop a; make a"
+
+
+@pytest.mark.parametrize(
+    ("values", "fixes"),
+    [
+        ('["sad", "merry"]', ["ALTER TYPE mood RENAME VALUE 'merry' TO 'happy'"]),
+        (
+            '["bad", "merry", "new"]',
+            ["ALTER TYPE mood RENAME VALUE 'bad' TO 'sad'", "ALTER TYPE mood RENAME VALUE 'merry' TO 'happy'"],
+        ),
+        ('["happy"]', ["ALTER TYPE mood ADD VALUE 'sad'"]),
+        ('["sad", "happy", "new"]', []),
+    ],
+)
+def test_values_of_an_enum_get_their_names_back(values: str, fixes: list[str]) -> None:
+    found = drift(record(ONE, [*ALL, ENUM]), ONE, [*ALL, {**ENUM, "text": values}], "app")
+    assert [one["fix"] for one in found] == fixes
+
+
+def test_what_has_become_the_applications_own_is_not_lost() -> None:
+    mine = row("function", "g()", "one", table="", owner="app")
+    assert drift(record(ONE, [*ALL, mine]), ONE, ALL, "app") == []
+    assert drift(record(ONE, ALL), ONE, [COLUMN, KEY, RULE, {**FUNCTION, "owner": "app"}], "app") == []
+
+
+def old(*definitions: dict[str, str]) -> dict[str, object]:
+    """A record of a version before these kinds."""
+    return {"migrations": ONE, "definitions": [*ALL, *definitions]}
+
+
+@pytest.mark.parametrize("kind", ["policy", "identity", "generated value", "index", "sequence", "enum", "extension"])
+def test_an_older_record_does_not_know_them(kind: str) -> None:
+    assert drift(old(), ONE, [*ALL, row(kind, "a", "[]")], "app") == []
+
+
+def test_an_older_record_is_renewed_and_hides_nothing() -> None:
+    gone, sequence, policy = row("default", "a", "1"), row("sequence", "s", "a"), row("policy", "p")
+    today = {**FUNCTION, "make": "make f() for its owner"}
+    now = [sequence, COLUMN, {**KEY, "text": "CHECK (true)"}, RULE, today, policy]
+    assert not is_record(old(gone), ONE)
+    made = renewed(old(gone), now)
+    assert is_record(made, ONE)
+    assert made["definitions"] == [sequence, COLUMN, KEY, RULE, today, gone, policy]

@@ -102,3 +102,16 @@ def test_a_copy_of_a_private_key_is_known_by_its_body(tmp_path: Path, monkeypatc
     found = dict(custody._private_keys("school"))
     assert sorted(found) == [f"the private key of {tmp_path}/{name}" for name in ("ca.key", "site.pem")]
     assert all(body in key and body not in certificate for body in found.values())
+
+
+def test_dumps_with_rows_that_everybody_may_read_are_told(tmp_path: Path) -> None:
+    begin = b"--\n-- PostgreSQL database dump\n--\n\nCREATE TABLE a ();\n"
+    rows = begin + b"COPY a FROM stdin;\n"
+    contents = {"rows.sql": rows, "structure.sql": begin, "own.dump": b"PGDMP\1", "other": b"x"}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+        (tmp_path / name).chmod(0o644)
+    paths = [str(tmp_path / name) for name in (*contents, "none")]
+    assert custody.open_dumps(paths) == [f"{tmp_path}/rows.sql", f"{tmp_path}/own.dump"]
+    (tmp_path / "rows.sql").chmod(0o640)
+    assert custody.open_dumps(paths) == [f"{tmp_path}/own.dump"]

@@ -15,7 +15,16 @@ def test_what_was_deployed_last_is_the_last_that_succeeded(
     monkeypatch: pytest.MonkeyPatch, text: str | None, image: str
 ) -> None:
     monkeypatch.setattr(system, "read_text", lambda _path: text)
-    assert engine.gather_released("school") == image
+    assert engine.gather_released("school")["image"] == image
+
+
+def test_versions_that_can_be_gone_back_to_are_the_three_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "".join(FIRST.replace("app:1", f"app:{number}") for number in (1, 2, 1, 3, 4, 5))
+    monkeypatch.setattr(system, "read_text", lambda _path: lines + FAILED)
+    expected = {"on_record": True, "image": "app:5", "former": ["app:4", "app:3", "app:1"]}
+    assert engine.gather_released("school") == expected
+    monkeypatch.setattr(system, "read_text", lambda _path: None)
+    assert engine.gather_released("school") == {"on_record": False, "image": "", "former": []}
 
 
 @pytest.mark.parametrize("torn", ['{"verdict": "succ', "[]", '{"verdict": "succeeded"}'])

@@ -28,6 +28,9 @@ def test_jobs_are_a_packages_or_the_playbooks_or_are_told(tmp_path: Path, monkey
     for name in names:
         (tmp_path / name).write_text(name)
     (tmp_path / "masked.service").symlink_to("/dev/null")
+    (tmp_path / "place").mkdir()
+    (tmp_path / "place/linked.service").touch()
+    (tmp_path / "linked.service").symlink_to("place/linked.service")
     (tmp_path / "ssh.service.d").mkdir()
     (tmp_path / "ssh.service.d/x.conf").write_text("")
     monkeypatch.setattr(host, "_CRON", (f"{tmp_path}/[ce]*",))
@@ -49,11 +52,19 @@ def test_jobs_are_a_packages_or_the_playbooks_or_are_told(tmp_path: Path, monkey
         "strange": [
             f"{tmp_path}/evil",
             f"{tmp_path}/hook",
+            f"{tmp_path}/place/linked.service",
             f"{tmp_path}/school-evil.timer",
             f"{tmp_path}/ssh.service.d/x.conf",
         ],
         "edited": [f"{tmp_path}/edited"],
     }
+
+
+def test_what_older_packages_call_otherwise_is_theirs_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = say(monkeypatch, {"--search": "ssh: /lib/systemd/system/ssh.service\nsystemd: /usr/lib/a-\\x2d.slice\n"})
+    paths = ["/usr/lib/systemd/system/ssh.service", "/usr/lib/a-\\x2d.slice", "/usr/lib/systemd/system/evil.service"]
+    assert set(paths) - host._packaged(paths) == {"/usr/lib/systemd/system/evil.service"}
+    assert "/usr/lib/a-\\\\x2d.slice" in asked[0]
 
 
 def test_units_are_asked_for_in_one_go_and_with_them_what_they_start(
@@ -92,13 +103,6 @@ def test_of_kernel_settings_what_is_read_after_the_stacks_counts(tmp_path: Path)
     }
 
 
-def test_what_lies_in_memory_is_told() -> None:
-    mounts = ["/dev/sda / ext4 rw 0 0", "tmpfs /run tmpfs rw 0 0", "/dev/sdb /opt/school/data ext4 rw 0 0"]
-    assert host.in_memory("/opt/school", "\n".join(mounts)) == []
-    mounts.append("tmpfs /opt/school/backup/dumps tmpfs rw 0 0")
-    assert host.in_memory("/opt/school", "\n".join(mounts)) == ["/opt/school/backup/dumps"]
-
-
 @pytest.mark.skipif(os.getuid() != 0, reason="only root gives files away")
 def test_what_does_not_belong_to_the_services_is_told_once(tmp_path: Path) -> None:
     for path in ("data/redis/aof/file", "nginx/cache/pdf/file", "backup/dumps/file"):
@@ -111,18 +115,3 @@ def test_what_does_not_belong_to_the_services_is_told_once(tmp_path: Path) -> No
     for path in ("nginx/cache", "nginx/cache/pdf", "data/redis/aof/file"):
         os.chown(tmp_path / path, 0, 0)
     assert host.not_owned(str(tmp_path)) == [f"{tmp_path}/data/redis/aof/file", f"{tmp_path}/nginx/cache"]
-
-
-def test_disks_that_the_next_start_waits_for_are_told(tmp_path: Path) -> None:
-    lines = [
-        "# /dev/old /x ext4 defaults 0 2",
-        "/dev/null / ext4 defaults 0 1",
-        "/dev/nope /mnt/a ext4 defaults 0 2",
-        "UUID=nope /mnt/b ext4 defaults 0 2",
-        "/dev/nope /mnt/c ext4 defaults,nofail 0 2",
-        "/dev/cdrom0 /media udf,iso9660 user,noauto 0 0",
-        "tmpfs /tmp tmpfs defaults 0 0",
-        "nfs.test:/x /mnt/d nfs defaults 0 0",
-        "torn",
-    ]
-    assert host.lost_disks("\n".join(lines)) == ["/dev/nope", "UUID=nope"]

@@ -175,7 +175,9 @@ def test_what_cannot_be_reached_is_an_error_and_the_others_go_on(site: outside.S
     with socket.create_server(("127.0.0.1", 0)) as free:
         closed = free.getsockname()[1]
     expected = {
-        "edge": edge(domain=DOMAIN, http_port=closed, https_port=closed, certificate="local_ca", ca_file=""),
+        "edge": edge(
+            domain=DOMAIN, http_port=closed, https_port=closed, certificate="local_ca", ca_file="", aliases=[]
+        ),
     }
     seen, errors = outside.gather(["tls", "site", "names"], ["127.0.0.1", ""], expected, {"authority": site.authority})
     assert seen["names"]["addresses"] == []

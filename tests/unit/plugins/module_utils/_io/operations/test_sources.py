@@ -159,8 +159,8 @@ class _HAProxy(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         assert self.rfile.readline() == b"show servers state\n"
-        names = "be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight more"
-        rows = "3 app 1 replica-1 10.0.0.2 2 8 0 1 9\n3 app 2 replica-2 - 0 32 1 1 9\n"
+        names = "be_id be_name srv_id srv_name srv_op_state srv_admin_state srv_uweight srv_iweight srv_check_state"
+        rows = "3 app 1 replica-1 2 8 0 1 6\n3 app 2 replica-2 0 32 1 1 2\n"
         self.wfile.write(f"1\n# {names}\n{rows}\n".encode())
 
 
@@ -173,8 +173,8 @@ def test_what_haproxy_was_told_of_its_servers(tmp_path: Path, monkeypatch: pytes
         found = edge.gather_servers("school")
         thread.join()
     assert found == [
-        {"server": "app/replica-1", "administration": 8, "weight": 0, "planned_weight": 1},
-        {"server": "app/replica-2", "administration": 32, "weight": 1, "planned_weight": 1},
+        {"server": "app/replica-1", "administration": 8, "weight": 0, "planned_weight": 1, "check": 6},
+        {"server": "app/replica-2", "administration": 32, "weight": 1, "planned_weight": 1, "check": 2},
     ]
 
 
