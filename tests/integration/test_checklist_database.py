@@ -234,6 +234,9 @@ def test_where_sequences_stand(server: Server) -> None:
         assert by_name['"Odd name_id_seq"']["next"] == 1
         connection.execute("SELECT setval('entries_id_seq', 3)")
     assert {one["name"]: one["next"] for one in gather(server)["sequences"]}["entries_id_seq"] == 4
+    with server.connect("verify") as connection:
+        connection.execute("SELECT setval('entries_id_seq', 9, false)")
+    assert {one["name"]: one["next"] for one in gather(server)["sequences"]}["entries_id_seq"] == 9
 
 
 def test_what_would_recover_at_the_next_start_and_who_blocks(server: Server) -> None:

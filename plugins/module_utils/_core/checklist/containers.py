@@ -43,7 +43,10 @@ _OF_JOURNAL = re.compile(r"^\s*(SystemMaxUse\s*=.*)", re.MULTILINE)
 #: With others nothing is kept, or not until after the next start, or not what is no error.
 _KEPT = {"Storage": ("auto", "persistent"), "MaxLevelStore": ("debug", "7", "info", "6")}
 
-_FORMER = "Only its source brings it back, by make deploy. To keep images: docker image prune without --all"
+_FORMER = (
+    "An image comes back by make deploy from its source, a record by a copy; else the next deployment begins one. "
+    "To keep images: docker image prune without --all"
+)
 #: The engine loads its profile only where there is none of that name.
 _NEW_PROFILE = (
     "echo -n docker-default >/sys/kernel/security/apparmor/.remove; systemctl restart docker, at a quiet time"

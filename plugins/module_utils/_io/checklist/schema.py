@@ -156,8 +156,8 @@ ORDER BY 1
 #: grows meanwhile.
 _SEQUENCES = """
 SELECT s.oid::regclass::text AS name, t.oid::regclass::text AS table, quote_ident(a.attname) AS column, q.seqincrement,
-       q.seqstart, least(q.seqmax, CASE a.atttypid WHEN 'int2'::regtype THEN 32767
-                                   WHEN 'int4'::regtype THEN 2147483647 ELSE q.seqmax END) AS most
+       least(q.seqmax, CASE a.atttypid WHEN 'int2'::regtype THEN 32767
+                       WHEN 'int4'::regtype THEN 2147483647 ELSE q.seqmax END) AS most
 FROM pg_sequence q JOIN pg_class s ON s.oid = q.seqrelid
 JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i')
 JOIN pg_class t ON t.oid = d.refobjid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
@@ -170,7 +170,7 @@ ORDER BY 1
 _STAND = """
 SELECT {name} AS name, {table} AS table, {most}::bigint AS most,
        (SELECT coalesce(max({column}), 0)::bigint FROM ONLY {of}) AS highest,
-       coalesce(pg_sequence_last_value({name}::regclass) + {step}, {start}) AS next
+       (SELECT last_value + CASE WHEN is_called THEN {step} ELSE 0 END FROM {sequence}) AS next
 """
 _LOCKED = "55P03"  # lock_not_available
 #: But those that a session is at work on: it is in the view of its progress, or has locked the index. A unique one is
@@ -249,12 +249,12 @@ def _sequences(session: Session) -> list[dict[str, Any]]:
     stands = [
         _STAND.format(
             name=literal(row["name"]),
+            sequence=row["name"],
             table=literal(row["table"]),
             of=row["table"],
             column=row["column"],
             most=row["most"],
             step=row["seqincrement"],
-            start=row["seqstart"],
         )
         for row in session.query(_SEQUENCES)
     ]
