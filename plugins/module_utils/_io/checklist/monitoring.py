@@ -75,7 +75,7 @@ def gather(stack: str, expected: Mapping[str, Any]) -> dict[str, Any]:
             )
         ],
         "silences": _silences(stack, expected),
-        "invented": _invented(stack, expected, {labels["alertname"] for labels, _value in prometheus.query(_FIRED)}),
+        "invented": _invented(stack, expected, prometheus),
         "mail_refused": mail.gather(stack, expected["mail"]),
         "failures": number("increase(prometheus_rule_evaluation_failures_total[10m])"),
         "alertmanagers": number("prometheus_notifications_alertmanagers_discovered"),
@@ -113,12 +113,18 @@ def _silences(stack: str, expected: Mapping[str, Any]) -> list[dict[str, str]]:
     ]
 
 
-def _invented(stack: str, expected: Mapping[str, Any], fired: set[str]) -> list[str]:
+def _invented(stack: str, expected: Mapping[str, Any], prometheus: Prometheus) -> list[str]:
     """Names of alerts that Alertmanager has from somebody else, which may hold others back."""
-    has: list[dict[str, str]] = []
+    strange: set[str] = set()
     with contextlib.suppress(FirstbellError):
         has = Alertmanager(stack, expected["alertmanager_path"], expected["user"]).alerts()
-    return sorted({one["alertname"] for one in has} - fired - {ANNOUNCEMENT})
+        strange = {one["alertname"] for one in has} - {ANNOUNCEMENT}
+    # Alertmanager is told of an alert a moment before it can be asked for.
+    for pause in (0.0, _PAUSE):
+        if strange:
+            time.sleep(pause)
+            strange -= {labels["alertname"] for labels, _value in prometheus.query(_FIRED)}
+    return sorted(strange)
 
 
 def _left_over(silence: Mapping[str, Any]) -> bool:

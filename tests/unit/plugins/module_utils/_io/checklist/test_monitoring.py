@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError
 from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import monitoring
 
 WATCHDOG = {"alertname": "Watchdog", "severity": "none"}
@@ -78,3 +79,39 @@ def test_silences_that_a_drill_has_left(by: str, ends: str, matcher: dict[str, o
     matchers = [{"name": "alertname", "value": "CacheDown", "isRegex": False, "isEqual": True, **matcher}]
     one = {"createdBy": by, "startsAt": "2026-11-30T19:00:00.000Z", "endsAt": ends, "matchers": matchers}
     assert monitoring._left_over(one) is expected
+
+
+@pytest.mark.parametrize(
+    ("has", "fired", "expected", "waited"),
+    [
+        ([WATCHDOG, OTHER], [[WATCHDOG, OTHER]], [], 1),
+        ([WATCHDOG, OTHER], [[WATCHDOG], [WATCHDOG, OTHER]], [], 2),
+        ([WATCHDOG, OTHER], [[WATCHDOG], [WATCHDOG]], ["BackupDrillMissing"], 2),
+        ([{"alertname": "AlertDrill"}], [], [], 0),
+        (None, [], [], 0),
+    ],
+)
+def test_alerts_from_elsewhere_are_those_that_prometheus_has_not_fired_also_a_moment_later(
+    monkeypatch: pytest.MonkeyPatch,
+    pauses: list[float],
+    has: list[dict[str, str]] | None,
+    fired: list[list[dict[str, str]]],
+    expected: list[str],
+    waited: int,
+) -> None:
+    class Alertmanager:
+        def __init__(self, *_about: str) -> None:
+            if has is None:
+                raise FirstbellError("no container of school_alertmanager runs on this host")
+
+        def alerts(self) -> list[dict[str, str]]:
+            return has or []
+
+    class Firing:
+        def query(self, _query: str) -> list[tuple[dict[str, str], float]]:
+            return [(labels, 1.0) for labels in fired[len(pauses) - 1]]
+
+    monkeypatch.setattr(monitoring, "Alertmanager", Alertmanager)
+    about = {"alertmanager_path": "/alertmanager", "user": "admin"}
+    assert monitoring._invented("school", about, Firing()) == expected
+    assert len(pauses) == waited
