@@ -86,7 +86,7 @@ def test_silences_that_a_drill_has_left(by: str, ends: str, matcher: dict[str, o
     [
         ([WATCHDOG, OTHER], [[WATCHDOG, OTHER]], []),
         ([WATCHDOG, OTHER], [[WATCHDOG], [WATCHDOG, OTHER]], []),
-        ([WATCHDOG, OTHER], [[WATCHDOG], [WATCHDOG]], ["BackupDrillMissing"]),
+        ([WATCHDOG, OTHER], [[WATCHDOG]] * 11, ["BackupDrillMissing"]),
         ([{"alertname": "AlertDrill"}], [], []),
         (None, [], []),
     ],
