@@ -36,8 +36,6 @@ _STARTED = 'process_start_time_seconds{job="prometheus"}'
 #: Seconds after its start in which Prometheus may not have scraped all targets and evaluated all rules once.
 _YOUNG = 120
 _PAUSE = 3.0
-#: Together two evaluations of the rules.
-_LOOKS = 10
 #: How a silence compares, by whether it has to be equal, and to an expression.
 _SIGNS = {(True, False): "=", (True, True): "=~", (False, False): "!=", (False, True): "!~"}
 _ABOUT = ("instance", "host", "name", "device", "route", "job")
@@ -121,11 +119,14 @@ def _invented(stack: str, expected: Mapping[str, Any], prometheus: Prometheus) -
     with contextlib.suppress(FirstbellError):
         has = Alertmanager(stack, expected["alertmanager_path"], expected["user"]).alerts()
         strange = {one["alertname"] for one in has} - {ANNOUNCEMENT}
-    # Alertmanager is told of an alert before it can be asked for; a Prometheus that just started is slow with it.
-    for pause in (0.0, *[_PAUSE] * _LOOKS):
-        if strange:
-            time.sleep(pause)
-            strange -= {labels["alertname"] for labels, _value in prometheus.query(_FIRED)}
+    # Of one that a Prometheus which just started has fired, it can be asked only some evaluations later.
+    end = time.monotonic() + _YOUNG
+    while strange:
+        strange -= {labels["alertname"] for labels, _value in prometheus.query(_FIRED)}
+        started = [value for _labels, value in prometheus.query(_STARTED)] if strange else []
+        if not strange or time.monotonic() > end or (started and time.time() - started[0] > _YOUNG):
+            break
+        time.sleep(_PAUSE)
     return sorted(strange)
 
 

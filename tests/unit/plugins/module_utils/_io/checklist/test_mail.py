@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import datetime
 import socketserver
 import ssl
 import threading
@@ -14,9 +13,8 @@ from typing import Any
 
 import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import mail
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+
+from unit.authority import self_signed
 
 PASSWORD = "right"
 
@@ -59,38 +57,22 @@ class Conversation(socketserver.StreamRequestHandler):
                 self.say("221 bye" if word == "QUIT" else "250 ok")
 
 
-@pytest.fixture(scope="module", name="certificate")
-def _certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder, key = tmp_path_factory.mktemp("mail"), ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "server.pem"
-    none = serialization.NoEncryption()
-    path.write_bytes(
-        certificate.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, none)
-    )
-    return path
+@pytest.fixture(scope="module", name="files")
+def _files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return self_signed(tmp_path_factory.mktemp("mail"), "localhost")
+
+
+@pytest.fixture(name="certificate")
+def _certificate(files: tuple[Path, Path]) -> Path:
+    return files[0]
 
 
 @pytest.fixture(name="server")
-def _server(certificate: Path) -> Iterator[Server]:
+def _server(files: tuple[Path, Path]) -> Iterator[Server]:
     with Server(("localhost", 0), Conversation) as server:
         server.heard = []
         server.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        server.context.load_cert_chain(certificate)
+        server.context.load_cert_chain(*files)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         yield server
         server.shutdown()

@@ -82,18 +82,19 @@ def test_silences_that_a_drill_has_left(by: str, ends: str, matcher: dict[str, o
 
 
 @pytest.mark.parametrize(
-    ("has", "fired", "expected"),
+    ("has", "age", "fired", "expected"),
     [
-        ([WATCHDOG, OTHER], [[WATCHDOG, OTHER]], []),
-        ([WATCHDOG, OTHER], [[WATCHDOG], [WATCHDOG, OTHER]], []),
-        ([WATCHDOG, OTHER], [[WATCHDOG]] * 11, ["BackupDrillMissing"]),
-        ([{"alertname": "AlertDrill"}], [], []),
-        (None, [], []),
+        ([WATCHDOG, OTHER], 10, [[WATCHDOG, OTHER]], []),
+        ([WATCHDOG, OTHER], 10, [[WATCHDOG], [WATCHDOG], [WATCHDOG, OTHER]], []),
+        ([WATCHDOG, OTHER], 1000, [[WATCHDOG]], ["BackupDrillMissing"]),
+        ([{"alertname": "AlertDrill"}], 10, [], []),
+        (None, 10, [], []),
     ],
 )
-def test_alerts_from_elsewhere_are_those_that_prometheus_has_not_fired_also_a_moment_later(
+def test_alerts_from_elsewhere_are_those_that_prometheus_has_not_fired_but_a_young_one_is_given_time(
     monkeypatch: pytest.MonkeyPatch,
     has: list[dict[str, str]] | None,
+    age: float,
     fired: list[list[dict[str, str]]],
     expected: list[str],
 ) -> None:
@@ -106,7 +107,9 @@ def test_alerts_from_elsewhere_are_those_that_prometheus_has_not_fired_also_a_mo
             return has or []
 
     class Firing:
-        def query(self, _query: str) -> list[tuple[dict[str, str], float]]:
+        def query(self, query: str) -> list[tuple[dict[str, str], float]]:
+            if "process_start_time_seconds" in query:
+                return [({}, time.time() - age)]
             return [(labels, 1.0) for labels in fired.pop(0)]
 
     monkeypatch.setattr(monitoring, "Alertmanager", Alertmanager)

@@ -3,21 +3,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import outside
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+
+from unit.authority import self_signed
 
 DOMAIN = "school.test"
 BURST = 5
@@ -62,42 +58,18 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def _certificate(folder: Path) -> tuple[Path, str]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, DOMAIN)])
-    now = datetime.now(timezone.utc)
-    names = x509.SubjectAlternativeName([x509.DNSName(DOMAIN), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=100))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    text = certificate.public_bytes(serialization.Encoding.PEM)
-    plain = serialization.NoEncryption()
-    path = folder / "site.pem"
-    path.write_bytes(text + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
-    return path, text.decode()
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[outside.Site]:
-    pem, authority = _certificate(tmp_path_factory.mktemp("site"))
+    files = self_signed(tmp_path_factory.mktemp("site"), DOMAIN)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pem)
+    context.load_cert_chain(*files)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     servers = [ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _number in range(2)]
     servers[1].socket = context.wrap_socket(servers[1].socket, server_side=True)
     for server in servers:
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield outside.Site("127.0.0.1", DOMAIN, *(server.server_address[1] for server in servers), authority)
+    yield outside.Site("127.0.0.1", DOMAIN, *(server.server_address[1] for server in servers), files[0].read_text())
     for server in servers:
         server.shutdown()
         server.server_close()
