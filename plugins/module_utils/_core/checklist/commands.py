@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_PLAYBOOKS = {
+PLAYBOOKS = {
     "check": "site --check --diff",
     "deploy": "deploy",
     "drill": "drill",
@@ -26,7 +26,7 @@ _PLAYBOOKS = {
 }
 """Targets of the Makefile, and what each runs."""
 
-_TARGETS = "|".join(sorted(_PLAYBOOKS, key=len, reverse=True))
+_TARGETS = "|".join(sorted(PLAYBOOKS, key=len, reverse=True))
 _COMMAND = re.compile(rf"\bmake ({_TARGETS})(?![\w-])(?: ONLY=([A-Z0-9,]+))?(?: ARGS='([^']*)')?")
 _DEFAULT = "inventories/sandbox"
 """The Makefile's own INVENTORY."""
@@ -47,7 +47,7 @@ class Controller:
         target, only, more = found.groups()
         if not self.has_makefile:
             words = ["ansible-playbook", *(f"-i {one}" for one in self.inventories)]
-            words.append(f"firstbell.stack.{_PLAYBOOKS[target]}")
+            words.append(f"firstbell.stack.{PLAYBOOKS[target]}")
             if only:
                 words.append(f"-e verify_only={only}")
             return " ".join([*words, more] if more else words)

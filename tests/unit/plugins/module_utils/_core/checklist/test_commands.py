@@ -4,15 +4,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist import commands
 from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.catalogue import CHECKS
 from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.commands import Controller
-
-ROOT = Path(__file__).resolve().parents[6]
-MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -46,13 +41,6 @@ def test_with_the_makefile_the_inventory_is_named(inventories: list[str], text: 
 )
 def test_without_it_the_playbook_of_the_collection_is(text: str, expected: str) -> None:
     assert Controller(["mine"], has_makefile=False).typed(text) == expected
-
-
-@pytest.mark.parametrize("target", commands._PLAYBOOKS)
-def test_each_is_a_target_that_runs_this_playbook(target: str) -> None:
-    (recipe,) = re.findall(rf"(?m)^{target}: .*\n\t\$\(PLAYBOOK\) playbooks/(.*?)(?: \$\(if.*)?$", MAKEFILE)
-    name, *more = commands._PLAYBOOKS[target].split(" ", 1)
-    assert recipe.split() == " ".join([f"{name}.yml", *more]).split()
 
 
 def test_no_check_names_a_playbook_in_another_way() -> None:
