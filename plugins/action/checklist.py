@@ -28,7 +28,7 @@ class ActionModule(ActionBase):
             selection = parse_selection(args.get("only") or [], args.get("topics") or [], CHECKS)
         except FirstbellError as error:
             raise AnsibleError(str(error)) from None
-        looked = self._execute_module(task_vars=task_vars)
+        looked = self._execute_module(module_args={**args, "controller_time": time.time()}, task_vars=task_vars)
         result.update(looked)
         if result.get("unreachable"):
             return result

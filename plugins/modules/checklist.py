@@ -59,6 +59,9 @@ options:
     description: Where the action reaches the host's public ports.
     type: str
     default: ""
+  controller_time:
+    description: What the controller's clock says, in seconds since 1970. The controller fills it in.
+    type: float
 attributes:
   check_mode:
     description: Can run in check mode and does the same there.
@@ -125,7 +128,8 @@ def work(params: dict[str, Any], _context: _shell.Context) -> dict[str, Any]:
         "secret_findings": secret_findings(params["secrets"]),
         "secret_count": len(secrets),
     }
-    start = time.monotonic()
+    start, told = time.monotonic(), params["controller_time"]
+    expected["clock_ahead"] = 0.0 if told is None else time.time() - told
     names = (name for one in chosen for name in one.needs)
     facts, errors = gather(names, {**expected, "secret_files": params["secret_files"]}, secrets)
     results = run(chosen, Facts(facts, expected), errors, params["host"], secrets.values())
@@ -156,6 +160,7 @@ def main() -> None:
                 "only": {"type": "list", "elements": "str", "default": []},
                 "topics": {"type": "list", "elements": "str", "default": []},
                 "address": {"type": "str", "default": ""},
+                "controller_time": {"type": "float"},
             },
             "supports_check_mode": True,
         },

@@ -409,6 +409,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("images", _container(image="firstbell/app"), "no fixed version"),
     ("images", _seen("engine", "images", "sha256:app", created=NOW - 60 * DAY), "app is 60 days old"),
     ("images", _gone("engine", "images", "sha256:app"), "is gone from this host"),
+    (
+        "images",
+        _seen("engine", "images", "sha256:redis", tags=["firstbell/redis:0123456789ab", "firstbell/app:bbbbbbbbbbbb"]),
+        "firstbell/app:bbbbbbbbbbbb names another image than was built by that name: docker rmi --force firstbell/app",
+    ),
     ("images", _seen("engine", "images", "sha256:app", tags=[]), "than the one that app runs: docker tag sha256:app "),
     ("firewall-rules", _seen("firewall", live=""), "no rules are loaded"),
     ("firewall-rules", _seen("firewall", live="table {\n a\n}"), "missing: b"),
@@ -439,7 +444,12 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("indexes", lambda seen, _e: seen["indexes"]["findings"].append("essential index is missing: x"), "missing"),
     ("database-answers", _seen("database", recovering=True), "in recovery"),
     ("database-answers", _seen("database", idle_in_transaction=1), "keep a transaction open"),
-    ("database-answers", _seen("database", oldest_transaction=1_500_000_000), "vacuum"),
+    (
+        "database-answers",
+        _seen("database", oldest_transaction=1_500_000_000),
+        "oldest transaction id is 1500000000 old",
+    ),
+    ("database-answers", _seen("database", oldest_multixact=1_500_000_000), "oldest multixact id is 1500000000 old"),
     ("database-answers", _seen("database", signals=["standby.signal"]), "rm /opt/school/data/postgres/*/data/standby"),
     (
         "database-answers",
@@ -675,6 +685,12 @@ BROKEN: list[tuple[str, Break, str]] = [
     ),
     ("clock", _seen("host", "clock", synchronised=False), "not synchronised"),
     ("clock", _seen("host", "clock", active=False), "nothing keeps it right: timedatectl set-ntp true"),
+    ("clock", lambda _s, e: e.update(clock_ahead=300.0), "it is 300 s ahead of the controller's"),
+    (
+        "clock",
+        _both(_seen("host", "clock", container="docker"), lambda _s, e: e.update(clock_ahead=-90.0)),
+        "it is 90 s behind the controller's",
+    ),
     ("clock", _seen("host", "clock", timezone="Europe/Berlin"), "the time zone is Europe/Berlin"),
     ("disk-space", _seen("host", "disks", "/", free=5 << 30), "5.0 GB free"),
     ("disk-space", _seen("host", "disks", "/", free=15 << 30), "15.0 GB free"),
@@ -986,6 +1002,11 @@ BROKEN: list[tuple[str, Break, str]] = [
         ),
         "sysctl --write net.ipv6.conf.all.forwarding=1",
     ),
+    (
+        "programs",
+        _seen("programs", hiding_libraries=["/usr/local/lib/libz.so.1"]),
+        "package's library in every program: rm /usr/local/lib/libz.so.1, then ldconfig",
+    ),
     ("programs", _seen("programs", authorities=0), "trusts no authority of certificates: update-ca-certificates"),
     ("programs", _seen("programs", missing=["nftables"]), "the package nftables is not installed"),
     (
@@ -1117,6 +1138,7 @@ BROKEN: list[tuple[str, Break, str]] = [
         _seen("firewall", hindered=["qdisc netem 8001: dev eth0 root delay 9ms"]),
         "tc qdisc del dev eth0",
     ),
+    ("firewall-rules", _seen("firewall", nowhere=["blackhole 10.9.0.0/16 "]), "the route blackhole 10.9.0.0/16"),
     ("failover-drill", _last("failover_drill", measured={"services_left_out": 12}), "tried only a part"),
     *(
         (name, _rehearsed_since(NOW - 60), "could not make it")

@@ -178,7 +178,11 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
             "school_database": {"internal": True, "driver": "overlay"},
         },
         "images": {
-            f"sha256:{name}": {"tags": [f"firstbell/{name}:0123456789ab"], "created": NOW - 3 * DAY}
+            f"sha256:{name}": {
+                "tags": [f"firstbell/{name}:0123456789ab"],
+                "created": NOW - 3 * DAY,
+                "version": "0123456789ab",
+            }
             for name in SERVICES
         },
         "daemon": {"found": found},
@@ -236,6 +240,7 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
             "idle_in_transaction": 0,
             "unencrypted": 0,
             "oldest_transaction": 1000,
+            "oldest_multixact": 10,
             "connection_limit": -1,
             "damaged_pages": "",
             "roles": [
@@ -451,8 +456,16 @@ def _host() -> dict[str, Any]:
             **NFT,
             "ruleset": RULESET,
             "hindered": [],
+            "nowhere": [],
         },
-        "programs": {"commands": {"school-backup": []}, "missing": [], "altered": [], "hiding": [], "authorities": 140},
+        "programs": {
+            "commands": {"school-backup": []},
+            "missing": [],
+            "altered": [],
+            "hiding": [],
+            "hiding_libraries": [],
+            "authorities": 140,
+        },
         "logins": {
             "roots": ["root"],
             "open": [],
@@ -671,6 +684,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
     expected = {
         "stack": "school",
         "first": True,
+        "clock_ahead": 0.4,
         "plan": plan,
         "secret_findings": [],
         "secret_count": 7,

@@ -14,7 +14,6 @@ from ..units import MB, parse_size
 from .model import Facts, Outcome, check, failed, none_of, passed, warned
 from .services import INSPECT, SAID, SITE, containers_of, removal, services_of, strangers
 
-IMAGE_AGE_DAYS = 40
 _CRASH_HOURS = 1
 _MOST_CRASHES = 3
 _CALM_MINUTES = 5
@@ -42,11 +41,6 @@ _ROTATION = ("max-size", "max-file")
 _OF_JOURNAL = re.compile(r"^\s*(SystemMaxUse\s*=.*)", re.MULTILINE)
 #: With others nothing is kept, or not until after the next start, or not what is no error.
 _KEPT = {"Storage": ("auto", "persistent"), "MaxLevelStore": ("debug", "7", "info", "6")}
-
-_FORMER = (
-    "An image comes back by make deploy from its source, a record by a copy; else the next deployment begins one. "
-    "To keep images: docker image prune without --all"
-)
 #: The engine loads its profile only where there is none of that name.
 _NEW_PROFILE = (
     "echo -n docker-default >/sys/kernel/security/apparmor/.remove; systemctl restart docker, at a quiet time"
@@ -296,55 +290,3 @@ def log_rotation(facts: Facts) -> Outcome:
     ]
     has_text = f"{options['max-file']} files of {options['max-size']}; the largest log takes {largest / MB:.1f} MB"
     return none_of(problems, has_text, has_text)
-
-
-def _short(reference: str) -> str:
-    """An image's name as the engine shows it."""
-    return reference.removeprefix("docker.io/").removeprefix("library/")
-
-
-def _not_to_go_back_to(facts: Facts) -> list[str]:
-    """Why a roll-back is not possible. What came from a registry can be fetched again."""
-    released = facts.seen["released"]
-    if not released["on_record"] and "app" in {one["service"] for one in containers_of(facts)}:
-        return [
-            f"no deployment is on record (/opt/{facts.stack}/app/deployments.jsonl), so nothing can be gone back to"
-        ]
-    tags = {_short(tag) for image in facts.seen["engine"]["images"].values() for tag in image["tags"]}
-    built = [one for one in released["former"] if not {".", ":"} & {*one.partition("/")[0]} and "@" not in one]
-    return [f"{one}, a version before, is gone, and cannot be gone back to" for one in built if _short(one) not in tags]
-
-
-@check(
-    "images",
-    "S84 S92",
-    "containers",
-    "The images of the services are fixed versions and not old",
-    target=f"a fixed tag, which still names what runs, built within {IMAGE_AGE_DAYS} days",
-    command="docker images --no-trunc",
-    fix="At a quiet time make update-images ARGS='-e postgres_allow_restart=true'",
-    needs="engine host released",
-)
-def images(facts: Facts) -> Outcome:
-    known, now = facts.seen["engine"]["images"], facts.seen["host"]["now"]
-    loose, old, lines = [], [], []
-    for one in containers_of(facts):
-        tag = one["image"].partition("@")[0].rpartition("/")[2].partition(":")[2]
-        if tag in ("", "latest") and "@" not in one["image"]:
-            loose.append(f"{one['service']} runs {one['image']}, which is no fixed version")
-        if one["image_id"] not in known:
-            loose.append(f"the image of {one['service']} is gone from this host")
-            continue
-        if "@" not in one["image"] and _short(one["image"]) not in map(_short, known[one["image_id"]]["tags"]):
-            loose.append(
-                f"{one['image']} is another image by now than the one that {one['service']} runs: "
-                f"docker tag {one['image_id']} {one['image']}"
-            )
-        days = (now - known[one["image_id"]]["created"]) / 86400
-        lines.append(f"{one['image']}: {days:.0f} days")
-        if days > IMAGE_AGE_DAYS:
-            old.append(f"the image of {one['service']} is {days:.0f} days old")
-    lost = _not_to_go_back_to(facts)
-    if (old or lost) and not loose:
-        return warned("; ".join([*old, *lost]), "\n".join(lines), fix="" if old else _FORMER)
-    return none_of(loose, f"{len(lines)} images", "\n".join(lines))

@@ -33,7 +33,8 @@ _ANY = -1
 _LEAST_LEFT = 0.1
 """Of the numbers of a sequence."""
 _OLDEST_TRANSACTION = 1_000_000_000
-"""Half of what PostgreSQL can tell apart (2^31) would be the end; autovacuum begins at 200 million."""
+"""Half of what PostgreSQL can tell apart (2^31) would be the end; autovacuum begins at 200 million, and at 400 million
+of multixacts, of which there are as many."""
 
 _GROUPS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     (
@@ -132,7 +133,7 @@ SETTINGS = (
     "The database takes writes and is far from any limit of its own",
     target="no recovery, now or at the next start, no transaction open for 5 minutes, nobody who waits for a lock, "
     "transaction ids and sequences far from their end",
-    command=sql("SELECT pg_is_in_recovery(), max(age(datfrozenxid)) FROM pg_database"),
+    command=sql("SELECT pg_is_in_recovery(), max(age(datfrozenxid)), max(mxid_age(datminmxid)) FROM pg_database"),
     fix="Look at pg_stat_activity for what holds a transaction open: docs/operations.md, commands for the database",
     needs="database",
 )
@@ -141,8 +142,9 @@ def database_answers(facts: Facts) -> Outcome:
     problems = ["it is in recovery and takes no writes"] if seen["recovering"] else []
     if seen["idle_in_transaction"]:
         problems.append(f"{seen['idle_in_transaction']} sessions keep a transaction open for more than 5 minutes")
-    if seen["oldest_transaction"] > _OLDEST_TRANSACTION:
-        problems.append(f"the oldest transaction id is {seen['oldest_transaction']} old; vacuum does not come along")
+    for name, age in (("transaction id", "oldest_transaction"), ("multixact id", "oldest_multixact")):
+        if seen[age] > _OLDEST_TRANSACTION:
+            problems.append(f"the oldest {name} is {seen[age]} old; vacuum does not come along")
     problems += [
         f"{name} is in its directory, so that it recovers instead of taking writes at the next start: "
         f"rm /opt/{facts.stack}/data/postgres/*/data/{name}"

@@ -80,6 +80,9 @@ def _others(facts: Facts) -> dict[str, str]:
     """Whose rules nobody has named, with what removes them."""
     known = facts.expected.get("known_rules", [])
     found = foreign_rules.foreign(facts.seen["firewall"]["ruleset"] or "", _TABLE, _published(facts))
+    found.update(
+        {f"the route {one.strip()}": f"ip route del {one.strip()}" for one in facts.seen["firewall"]["nowhere"]}
+    )
     return {
         rule: remove for rule, remove in found.items() if not any(fnmatchcase(rule, f"{pattern}*") for pattern in known)
     }

@@ -28,6 +28,10 @@ def programs(facts: Facts) -> Outcome:
     missing = [f"the package {name} is not installed" for name in seen["missing"]]
     altered = [f"{one['path']} is not as the package {one['package']} brought it" for one in seen["altered"]]
     said = [f"{path} takes the place of the package's: rm {path}" for path in seen["hiding"]]
+    said += [
+        f"{path} takes the place of the package's library in every program: rm {path}, then ldconfig"
+        for path in seen["hiding_libraries"]
+    ]
     if not seen["authorities"]:
         said.append("the host trusts no authority of certificates: update-ca-certificates --fresh")
     packages = sorted({one["package"] for one in seen["altered"]})

@@ -30,6 +30,7 @@ SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS reco
        (SELECT count(*)::int FROM pg_stat_activity a JOIN pg_stat_ssl s USING (pid)
         WHERE a.client_addr IS NOT NULL AND NOT s.ssl) AS unencrypted,
        (SELECT max(age(datfrozenxid))::int FROM pg_database) AS oldest_transaction,
+       (SELECT max(mxid_age(datminmxid))::int FROM pg_database) AS oldest_multixact,
        ARRAY(SELECT name FROM pg_ls_dir('.') name WHERE name IN ('standby.signal', 'recovery.signal', 'backup_label')
              ORDER BY 1) AS signals,
        extract(epoch FROM pg_conf_load_time())::float8 AS loaded_at,

@@ -18,6 +18,8 @@ from .. import engine_api, engine_daemon, system
 from ..operations.containers import kills, memory_limit, moment
 
 _SERVICE_LABEL = "com.docker.swarm.service.name"
+#: Of an image that was built here its own tag (image_engine.py).
+_VERSION_LABEL = "org.opencontainers.image.version"
 _ONE_PLACE = ("NoNewPrivs", "CapEff", "Seccomp", "Uid")
 #: By this policy the engine starts a container when it starts itself, also one that was stopped.
 _COMES_BACK = "always"
@@ -250,7 +252,11 @@ def _process(pid: int) -> dict[str, str]:
 
 def _images() -> dict[str, dict[str, Any]]:
     return {
-        image["Id"]: {"tags": image.get("RepoTags") or [], "created": image["Created"]}
+        image["Id"]: {
+            "tags": image.get("RepoTags") or [],
+            "created": image["Created"],
+            "version": (image.get("Labels") or {}).get(_VERSION_LABEL, ""),
+        }
         for image in engine_api.call("GET", "/images/json")
     }
 

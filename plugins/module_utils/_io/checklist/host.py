@@ -66,6 +66,11 @@ _HOOKS = {
     **dict.fromkeys(("/root/.ssh/rc", "/etc/ssh/sshrc", "/etc/profile.d/*.sh", "/etc/update-motd.d/*"), ""),
     **dict.fromkeys(("/etc/network/if-*.d/*", "/etc/dhcp/*-hooks.d/*", "/etc/networkd-dispatcher/*.d/*"), ""),
     **dict.fromkeys((f"/{place}/systemd/system-generators/*" for place in ("etc", "run", "usr/local/lib")), ""),
+    # In a shell, what is done instead of the program that was typed.
+    **dict.fromkeys(
+        ("/root/.profile", "/root/.bash_[!h]*", "/root/.bashrc", "/etc/profile"),
+        r"(?m)^\s*(?:(?:alias|function)\s+)?(?:apt-get|docker|journalctl|nft|su|sudo|ssh|systemctl)\s*(?:=|\(\))",
+    ),
     **dict.fromkeys(("/etc/systemd/user/*.*", "/root/.config/systemd/user/*.*", "/etc/tmpfiles.d/*.conf"), ""),
 }
 #: What a load test leaves, so that a boot closes what it has opened, and what that file says.
@@ -85,6 +90,11 @@ _JOURNAL_DIRECTORIES = tuple(
 _JOURNAL_OPTIONS = ("Storage", "MaxLevelStore")
 #: What containers, their networks and the packet filter need of the kernel.
 _MODULES = ("overlay", "bridge", "br_netfilter", "veth", "vxlan", "nf_tables")
+#: Queues that lose packets or hold them back, and routes that end packets, on purpose (tc and ip route of iproute2).
+_HINDERING = {"netem", "tbf"}
+_NOWHERE = ("blackhole", "prohibit", "unreachable")
+#: The kernel's own, for what has no route of IPv6.
+_LAST = "metric 4294967295"
 _SOCKETS = ("/var/run/docker.sock", "/run/containerd/containerd.sock")
 _COMMAND = re.compile(r"argv\[\]=(.*?) ;")
 _DOCKER_OPTS = re.compile(r"^\s*(?:export\s+)?DOCKER_OPTS=(.*)$", re.MULTILINE)
@@ -210,7 +220,7 @@ def gather_jobs(stack: str, written: Iterable[str]) -> dict[str, list[str]]:
     units = {os.path.realpath(path) for pattern in _UNITS for path in glob.glob(pattern)}
     paths += [path for path in units if os.path.isfile(path)]
     hooks = set(_hooks())
-    paths = sorted(path for path in (*paths, *hooks) if not os.path.basename(path).startswith("."))
+    paths = sorted({path for path in paths if not os.path.basename(path).startswith(".")} | hooks)
     paths = [path for path in paths if path not in own]
     if not paths:
         return {"strange": [], "edited": []}
@@ -313,14 +323,19 @@ def gather_firewall(expected: Mapping[str, Any]) -> dict[str, Any]:
         "written": render_file(policy),
         "file": system.read_text(FIREWALL_FILE),
         "ruleset": nftables.ruleset() if nftables.installed() else None,
-        "hindered": [line for line in _queues() if " netem " in f"{line} "],
+        "hindered": [line for line in _tool("tc", "qdisc", "show") if {*line.split()} & _HINDERING],
+        "nowhere": [route for kind in _NOWHERE for route in _routes(kind) if _LAST not in route],
         "unit": _unit("firstbell-firewall.service"),
     }
 
 
-def _queues() -> list[str]:
-    """How packets wait to be sent, by interface."""
-    return system.lines(["tc", "qdisc", "show"]) if system.find_program("tc") else []
+def _routes(kind: str) -> list[str]:
+    return _tool("ip", "route", "show", "table", "all", "type", kind)
+
+
+def _tool(*command: str) -> list[str]:
+    """What a program of iproute2 says; nothing where the host has none."""
+    return system.lines([*command]) if system.find_program(command[0]) else []
 
 
 def gather_files(paths: Iterable[str]) -> dict[str, str | None]:

@@ -51,7 +51,9 @@ _PERMITS = re.compile(r"^\s*auth\s+(?:sufficient|\[[^]]*success=(?:done|end)[^]]
 _EXECUTES = re.compile(
     r"^[^\S\n]*-?(?:auth|password)\s+(?:\[[^]\n]*\]|\S+)\s+\S*(pam_exec\.so\b.*)$", re.MULTILINE | re.IGNORECASE
 )
-_LOADED = re.compile(r"^\s*(LD_(?:AUDIT|LIBRARY_PATH|PRELOAD)=\S+)", re.MULTILINE)
+#: What sets the environment of everybody who signs in, or of root's shell.
+_ENVIRONMENTS = ("/etc/environment", "/etc/profile", "/etc/bash.bashrc", "/root/.profile", "/root/.bash*")
+_LOADED = re.compile(r"^\s*(?:export\s+)?(LD_(?:AUDIT|LIBRARY_PATH|PRELOAD)=\S+)", re.MULTILINE)
 _SUDOERS = "/etc/sudoers"
 #: A folder or a file that sudo reads as well; its path may stand in quotes.
 _INCLUDES = re.compile(r'^[^\S\n]*[#@]include(dir)?[^\S\n]+(?:"([^"\n]+)"|((?:\\.|[^\s\\])+))', re.MULTILINE)
@@ -136,8 +138,9 @@ def _preloaded() -> list[str]:
 
 
 def _environment() -> list[str]:
-    """What the environment of everybody who signs in has loaded."""
-    return [f"{found} of /etc/environment" for found in _LOADED.findall(system.read_text("/etc/environment") or "")]
+    """What is loaded into the programs of whoever signs in."""
+    paths = [path for pattern in _ENVIRONMENTS for path in glob.glob(pattern) if not path.endswith("_history")]
+    return [f"{found} of {path}" for path in paths for found in _LOADED.findall(system.read_text(path) or "")]
 
 
 def _keys(account: str, home: str) -> list[dict[str, str]]:

@@ -40,6 +40,7 @@ def gather(expected: Mapping[str, Any]) -> dict[str, Any]:
         "altered": _altered(name for name in asked if name in there),
         "authorities": (system.read_text(_AUTHORITIES) or "").count("BEGIN CERTIFICATE"),
         "hiding": [path for path in map("/usr/local/{}".format, _TYPED) if hides(path)],
+        "hiding_libraries": hiding_libraries(system.lines(["/sbin/ldconfig", "--print-cache"])),
     }
 
 
@@ -47,6 +48,13 @@ def hides(path: str) -> bool:
     """Whether a program is taken instead of the package's of that name."""
     name = os.path.basename(path)
     return os.path.exists(path) and any(os.path.exists(f"{folder}/{name}") for folder in ("/usr/bin", "/usr/sbin"))
+
+
+def hiding_libraries(cache: Iterable[str]) -> list[str]:
+    """Libraries that every program takes instead of the package's of that name, from what ldconfig knows."""
+    pairs = [(name.strip(), path) for name, _arrow, path in (line.partition(" => ") for line in cache) if path]
+    packaged = {name for name, path in pairs if path.startswith(_PLACES)}
+    return [path for name, path in pairs if name in packaged and not path.startswith(_PLACES)]
 
 
 def differing(command: Mapping[str, str]) -> list[str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,8 +22,10 @@ class Action(checklist.ActionModule):
         given = {"stack": "school", "host": "bell1", "address": "192.0.2.7", "secrets": {}, "expected": healthy()[1]}
         self._task: Any = SimpleNamespace(args={**given, **args})
         self.answer = answer
+        self.asked: dict[str, Any] = {}
 
-    def _execute_module(self, **_more: Any) -> dict[str, Any]:
+    def _execute_module(self, module_args: dict[str, Any], **_more: Any) -> dict[str, Any]:
+        self.asked = module_args
         return self.answer
 
 
@@ -50,6 +53,13 @@ def test_both_looks_come_together(outside: list[tuple[set[str], list[str]]]) -> 
     assert {one["verdict"] for one in found["results"][1:]} == {"pass"}
     assert outside[0][0] >= {"scan", "tls", "site", "limit", "names", "documents"}
     assert outside[0][1] == ["192.0.2.7", "2001:db8::7"]
+
+
+def test_the_host_is_told_what_the_controllers_clock_says() -> None:
+    action = Action(answer(), first=False)
+    action.run(task_vars={})
+    assert time.time() - action.asked["controller_time"] < 60
+    assert action.asked["stack"] == "school"
 
 
 def test_only_what_was_asked_for_is_looked_at(outside: list[tuple[set[str], list[str]]]) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -58,6 +59,22 @@ def test_jobs_are_a_packages_or_the_playbooks_or_are_told(tmp_path: Path, monkey
         ],
         "edited": [f"{tmp_path}/edited"],
     }
+
+
+@pytest.mark.parametrize(
+    ("line", "is_told"),
+    [
+        ("alias docker='/tmp/x'", True),
+        ("function sudo () { /tmp/x; }", True),
+        ("  systemctl() { :; }", True),
+        ("alias ll='ls -l'", False),
+        ("# alias sudo=x", False),
+        ("sudo systemctl status", False),
+        ("alias docker-ps='docker ps'", False),
+    ],
+)
+def test_a_shell_that_runs_something_else_than_was_typed_is_told(line: str, *, is_told: bool) -> None:
+    assert bool(re.search(host._HOOKS["/root/.bashrc"], f"umask 022\n{line}\n")) is is_told
 
 
 def test_what_older_packages_call_otherwise_is_theirs_too(monkeypatch: pytest.MonkeyPatch) -> None:

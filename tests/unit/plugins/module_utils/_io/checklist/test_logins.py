@@ -28,8 +28,18 @@ def test_how_long_an_account_can_be_used(line: str, left: list[int], monkeypatch
 
 
 def test_what_the_environment_loads_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logins.system, "read_text", lambda _path: 'LANG="C"\nLD_PRELOAD=/tmp/a.so\n#LD_AUDIT=x\n')
-    assert logins._environment() == ["LD_PRELOAD=/tmp/a.so of /etc/environment"]
+    texts = {
+        "/etc/environment": 'LANG="C"\nLD_PRELOAD=/tmp/a.so\n#LD_AUDIT=x\n',
+        "/root/.bashrc": "umask 022\nexport LD_LIBRARY_PATH=/tmp\n",
+    }
+    monkeypatch.setattr(
+        logins.glob, "glob", lambda pattern: {"/root/.bash*": ["/root/.bashrc"]}.get(pattern, [pattern])
+    )
+    monkeypatch.setattr(logins.system, "read_text", texts.get)
+    assert logins._environment() == [
+        "LD_PRELOAD=/tmp/a.so of /etc/environment",
+        "LD_LIBRARY_PATH=/tmp of /root/.bashrc",
+    ]
 
 
 def test_who_has_no_shell_is_not_asked_for() -> None:

@@ -57,7 +57,10 @@ def test_packages_are_there_and_their_programs_unchanged(monkeypatch: pytest.Mon
     expected = {"first": False, "docker": {"packages": ["docker.io"]}, "host": {"packages": ["tzdata"]}, "files": {}}
     monkeypatch.setattr(programs.system, "read_text", lambda _path: "-----BEGIN CERTIFICATE-----\nx\n" * 2)
     monkeypatch.setattr(programs, "hides", lambda path: path == "/usr/local/bin/docker")
+    cache = "\tlibz.so.1 (libc6) => /usr/local/lib/libz.so.1\n\tlibz.so.1 (libc6) => /lib/x86_64-linux-gnu/libz.so.1\n"
+    answers["--print-cache"] = f"2 libs found\n{cache}\tlibown.so (libc6) => /usr/local/lib/libown.so\n"
     assert programs.gather(expected) == {
+        "hiding_libraries": ["/usr/local/lib/libz.so.1"],
         "authorities": 2,
         "hiding": ["/usr/local/bin/docker"],
         "commands": {},
