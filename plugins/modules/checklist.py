@@ -59,6 +59,12 @@ options:
     description: Where the action reaches the host's public ports.
     type: str
     default: ""
+  take_stock:
+    description:
+      - With V(true), what is warned of is not held against what was there when stock was taken of the host; RV(facts)
+        has what is there, to be kept. Else what is new since then fails.
+    type: bool
+    default: false
   controller_time:
     description: What the controller's clock says, in seconds since 1970. The controller fills it in.
     type: float
@@ -100,7 +106,7 @@ results:
       evidence: {command: "docker exec ... psql --command='SHOW CONFIG'", output: "default_pool_size = 20"}
       fix: ""
 facts:
-  description: What the checks from outside need to know of the host.
+  description: What the checks from outside need to know of the host, and what is to be kept of it.
   type: dict
   returned: success
 """
@@ -113,7 +119,7 @@ from ..module_utils._core.checklist.catalogue import CHECKS
 from ..module_utils._core.checklist.custody import secret_findings
 from ..module_utils._core.checklist.model import Facts, parse_selection, run
 from ..module_utils._io import system
-from ..module_utils._io.checklist import certificates
+from ..module_utils._io.checklist import certificates, stock
 from ..module_utils._io.checklist.gather import gather
 
 
@@ -128,6 +134,7 @@ def work(params: dict[str, Any], _context: _shell.Context) -> dict[str, Any]:
         "secret_findings": secret_findings(params["secrets"]),
         "secret_count": len(secrets),
     }
+    expected["stock"] = known = None if params["take_stock"] else stock.read(params["stack"])
     start, told = time.monotonic(), params["controller_time"]
     expected["clock_ahead"] = 0.0 if told is None else time.time() - told
     names = (name for one in chosen for name in one.needs)
@@ -141,6 +148,8 @@ def work(params: dict[str, Any], _context: _shell.Context) -> dict[str, Any]:
             "seconds": round(time.monotonic() - start, 3),
             "listeners": facts.get("host", {}).get("listeners", []),
             "measures": facts.get("records", {}),
+            "stock": {one.id: [*one.told] for one in results if one.told},
+            "has_stock": known is not None,
             "authority": system.read_text(f"/opt/{params['stack']}/pki/ca.crt") or "",
             "certificate": certificates.of_site(params["stack"]),
         },
@@ -160,6 +169,7 @@ def main() -> None:
                 "only": {"type": "list", "elements": "str", "default": []},
                 "topics": {"type": "list", "elements": "str", "default": []},
                 "address": {"type": "str", "default": ""},
+                "take_stock": {"type": "bool", "default": False},
                 "controller_time": {"type": "float"},
             },
             "supports_check_mode": True,

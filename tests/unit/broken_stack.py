@@ -376,7 +376,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("isolation", _stranger(mounts=["/var/run/docker.sock"]), "holds the engine's socket"),
     ("isolation", _stranger(mounts=["/"]), "stranger holds the host's /"),
     ("isolation", _container(shares=["NetworkMode"]), "shares network with the host"),
-    ("foreign-containers", _stranger(), "not of the stack: stranger"),
+    ("foreign-containers", _stranger(), "stranger is not of the stack"),
     ("foreign-containers", _stranger("stopped", restart="always"), "stranger (stopped, restart=always)"),
     ("foreign-containers", _stranger(name="school_debug"), "not of the stack: school_debug"),
     ("crashes", _container(oom_killed=True), "app was killed for its memory"),
@@ -935,10 +935,10 @@ BROKEN: list[tuple[str, Break, str]] = [
     (
         "scheduled-jobs",
         _seen("jobs", strange=["/etc/cron.d/evil"]),
-        "of no package and not of the stack: /etc/cron.d/evil",
+        "/etc/cron.d/evil is of no package and not of the stack",
     ),
     ("scheduled-jobs", _seen("jobs", strange=["/etc/cron.d/school-evil"]), "school-evil has a name of the stack's"),
-    ("scheduled-jobs", _seen("jobs", strange=["/root/.ssh/rc"], edited=["/etc/cron.d/a"]), "the stack: /root/.ssh/rc"),
+    ("scheduled-jobs", _seen("jobs", strange=["/root/.ssh/rc"], edited=["/etc/cron.d/a"]), "/root/.ssh/rc is of no package"),
     ("logins", _seen("logins", unread=["/etc/ssh/sshd_config"]), "sshd goes by what /etc/ssh/sshd_config said before"),
     ("logins", _seen("logins", "ssh", "root", permitrootlogin="yes"), "root can sign in over ssh by a password"),
     (
@@ -1040,7 +1040,7 @@ BROKEN: list[tuple[str, Break, str]] = [
         _stranger(networks=["school_data"], service_name="evil"),
         "in the network school_data: docker service rm evil",
     ),
-    ("foreign-containers", _seen("engine", other_services={"idle": []}), "not of the stack: the service idle"),
+    ("foreign-containers", _seen("engine", other_services={"idle": []}), "the service idle is not of the stack"),
     ("networks", _seen("engine", other_services={"evil": [7777]}), "the service evil publishes 7777 and is not"),
     (
         "networks",

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
 from . import sshd
-from .model import Facts, Outcome, check, none_of, warned
+from .model import Facts, Outcome, check, none_of, warned_of
 
 #: Who there is, and what opens them, with the widest mode of each.
 ACCOUNTS = {
@@ -91,9 +92,10 @@ def logins(facts: Facts) -> Outcome:
     said = _warnings(facts)
     fix = "; ".join(dict.fromkeys(said.values()))
     if said and not problems:
-        return warned("; ".join([*said][:6]), evidence, fix=fix)
+        return warned_of(said, evidence, fix=fix)
     fix = f"{_OF_LOGINS}; {fix}" if said else ""
-    return none_of([*problems, *said], "one administrator, no empty password", evidence, fix=fix)
+    outcome = none_of([*problems, *said], "one administrator, no empty password", evidence, fix=fix)
+    return replace(outcome, told=() if problems else _only_key(facts))
 
 
 def _refusals(facts: Facts) -> dict[str, str]:
@@ -210,15 +212,24 @@ def _other_keys(facts: Facts) -> dict[str, str]:
     }
 
 
+def _opens(one: Mapping[str, str]) -> str:
+    return f"the key {one['key']} {one['comment']} opens {one['account']}"
+
+
+def _only_key(facts: Facts) -> tuple[str, ...]:
+    """The key of who this runs as, where the account has no other and no key was named."""
+    own = [one for one in facts.seen["logins"]["keys"] if one["account"] == facts.seen["logins"]["as"]]
+    return (_opens(own[0]),) if len(own) == 1 and not facts.expected.get("known_keys") else ()
+
+
 def _strangers(facts: Facts) -> dict[str, str]:
     """Keys and members of powerful groups that nobody has named; who this runs as, with one key, needs no name."""
     seen, names = facts.seen["logins"], facts.expected.get("known_administrators", [])
     known = facts.expected.get("known_keys", [])
-    own = [one for one in seen["keys"] if one["account"] == seen["as"]]
     keys = [
-        f"the key {one['key']} {one['comment']} opens {one['account']}"
+        _opens(one)
         for one in seen["keys"]
-        if one["key"] not in known and one["account"] not in names and (known or own != [one])
+        if one["key"] not in known and one["account"] not in names and _opens(one) not in _only_key(facts)
     ]
     members = [
         f"{one['who']} belongs to the group {one['group']}"
@@ -259,7 +270,5 @@ def scheduled_jobs(facts: Facts) -> Outcome:
         if path.rpartition("/")[2].startswith((f"{facts.stack}-", "firstbell-"))
     ]
     evidence = "\n".join([*found, *edited])
-    told = [f"of no package and not of the stack: {', '.join(found[:6])}"] if found else []
-    if told and not problems:
-        return warned(told[0], evidence)
-    return none_of([*problems, *told], "none", evidence)
+    told = [f"{path} is of no package and not of the stack" for path in found]
+    return none_of([*problems, *told], "none", evidence) if problems or not told else warned_of(told, evidence)

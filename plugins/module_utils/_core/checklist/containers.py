@@ -11,7 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from ..units import MB, parse_size
-from .model import Facts, Outcome, check, failed, none_of, passed, warned
+from .model import Facts, Outcome, check, failed, none_of, passed, warned, warned_of
 from .services import INSPECT, SAID, SITE, containers_of, removal, services_of, strangers
 
 _CRASH_HOURS = 1
@@ -177,12 +177,13 @@ def foreign_containers(facts: Facts) -> Outcome:
     foreign = [*(one["name"] for one in running), *ended]
     if not foreign:
         return passed(f"{len(facts.seen['engine']['containers'])} containers, all of the stack")
-    told, found = f"not of the stack: {', '.join(foreign[:5])}", [*running, *stopped]
+    found = [*running, *stopped]
     first = found[0]["service_name"] or found[0]["name"]
     fix = f"Look what it is: docker inspect {first}; then: {'; '.join(map(removal, found))}"
     # A name that looks like one of the stack's own is to be taken for one.
-    judge = failed if any(re.match(rf"{re.escape(facts.stack)}[-_.]", one) for one in foreign) else warned
-    return judge(told, "\n".join(foreign), fix=fix)
+    if any(re.match(rf"{re.escape(facts.stack)}[-_.]", one) for one in foreign):
+        return failed(f"not of the stack: {', '.join(foreign[:5])}", "\n".join(foreign), fix=fix)
+    return warned_of((f"{one} is not of the stack" for one in foreign), "\n".join(foreign), fix=fix)
 
 
 @check(

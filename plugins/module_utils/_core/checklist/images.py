@@ -87,4 +87,5 @@ def images(facts: Facts) -> Outcome:
     lost = _not_to_go_back_to(facts)
     if (old or lost) and not loose:
         return warned("; ".join([*old, *lost]), "\n".join(lines), fix="" if old else _FORMER)
-    return none_of(loose, f"{len(lines)} images", "\n".join(lines))
+    fix = "What the finding says" if all(": docker " in one for one in loose) else ""
+    return none_of(loose, f"{len(lines)} images", "\n".join(lines), fix=fix)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import InputError
@@ -26,6 +26,7 @@ ROWS = tuple(f"S{number}" for number in range(1, 114))
 """The rows of docs/requirements.md."""
 
 _NOT_LOOKED_AT = "What the reason says; where it names no command: make site. Then verify again"
+TAKE_STOCK = "make verify ARGS='-e checks_take_stock=true'"
 _SHOWN_PROBLEMS = 8
 _LONGEST_EVIDENCE = 4000
 
@@ -55,7 +56,11 @@ class Facts:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one check found. ``target`` and ``fix`` replace those of the check where they depend on the facts."""
+    """What one check found. ``target`` and ``fix`` replace those of the check where they depend on the facts.
+
+    ``told``: what is warned of, one by one, as the owner may have meant it so. What of it was not there when stock was
+    taken of the host is failed.
+    """
 
     verdict: str
     measured: str
@@ -63,6 +68,7 @@ class Outcome:
     reason: str = ""
     target: str = ""
     fix: str = ""
+    told: tuple[str, ...] = ()
 
 
 Judge = Callable[[Facts], Outcome]
@@ -124,16 +130,22 @@ def check(
     return make
 
 
-def passed(measured: str, evidence: str = "", **more: str) -> Outcome:
-    return Outcome(PASS, measured, evidence, **more)
+def passed(measured: str, evidence: str = "", *, reason: str = "", target: str = "", fix: str = "") -> Outcome:
+    return Outcome(PASS, measured, evidence, reason, target, fix)
 
 
-def failed(measured: str, evidence: str = "", **more: str) -> Outcome:
-    return Outcome(FAIL, measured, evidence, **more)
+def failed(measured: str, evidence: str = "", *, reason: str = "", target: str = "", fix: str = "") -> Outcome:
+    return Outcome(FAIL, measured, evidence, reason, target, fix)
 
 
-def warned(measured: str, evidence: str = "", **more: str) -> Outcome:
-    return Outcome(WARN, measured, evidence, **more)
+def warned(measured: str, evidence: str = "", *, reason: str = "", target: str = "", fix: str = "") -> Outcome:
+    return Outcome(WARN, measured, evidence, reason, target, fix)
+
+
+def warned_of(told: Iterable[str], evidence: str = "", *, fix: str = "") -> Outcome:
+    """Warned of what the owner may have meant so, with the first of it shown."""
+    found = tuple(told)
+    return Outcome(WARN, _shown(found), evidence, fix=fix, told=found)
 
 
 def skipped(reason: str, measured: str = "") -> Outcome:
@@ -144,10 +156,14 @@ def none_of(problems: Sequence[str], measured: str, evidence: str = "", **more: 
     """Passed where there is no problem, failed with the first of them else."""
     if not problems:
         return passed(measured, evidence, **more)
+    return failed(_shown(problems), evidence, **more)
+
+
+def _shown(problems: Sequence[str]) -> str:
     shown = list(problems[:_SHOWN_PROBLEMS])
     if len(problems) > len(shown):
         shown.append(f"and {len(problems) - len(shown)} more")
-    return failed("; ".join(shown), evidence, **more)
+    return "; ".join(shown)
 
 
 @dataclass(frozen=True)
@@ -166,6 +182,7 @@ class Result:
     command: str
     output: str
     fix: str
+    told: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -230,7 +247,9 @@ def run(
 ) -> list[Result]:
     """Every check's result. ``errors``: why a gatherer has no facts. ``secrets`` are taken out of all texts."""
     hidden = tuple(secrets)
-    return [_result(one, _judged(one, facts, errors), facts, host, hidden) for one in checks]
+    stock = facts.expected.get("stock")
+    outcomes = ((one, _without(_judged(one, facts, errors), hidden)) for one in checks)
+    return [_result(one, since(stock, one.id, outcome), facts, host) for one, outcome in outcomes]
 
 
 def _judged(one: Check, facts: Facts, errors: Mapping[str, str]) -> Outcome:
@@ -243,16 +262,31 @@ def _judged(one: Check, facts: Facts, errors: Mapping[str, str]) -> Outcome:
         return failed("the check itself broke", reason=f"{type(error).__name__}: {error}")
 
 
-def _result(one: Check, outcome: Outcome, facts: Facts, host: str, secrets: Sequence[str]) -> Result:
-    def text(value: str) -> str:
-        return redact(value, secrets)
+def _without(outcome: Outcome, secrets: Sequence[str]) -> Outcome:
+    """The outcome without secrets in its texts."""
+    texts = ("measured", "evidence", "reason", "target")
+    told = tuple(redact(one, secrets) for one in outcome.told)
+    return replace(outcome, told=told, **{name: redact(getattr(outcome, name), secrets) for name in texts})
 
+
+def since(stock: Mapping[str, Sequence[str]] | None, check_id: str, outcome: Outcome) -> Outcome:
+    """The outcome in the light of what was there when stock was taken; None where it was not."""
+    new = [one for one in outcome.told if stock is not None and one not in stock.get(check_id, ())]
+    if not new:
+        return outcome
+    return replace(outcome, verdict=FAIL, measured=f"new since stock was taken: {_shown(new)}")
+
+
+def _result(one: Check, outcome: Outcome, facts: Facts, host: str) -> Result:
     def typed(value: str) -> str:
         return value.replace("{stack}", facts.stack).replace("{database}", facts.database)
 
-    output = text(outcome.evidence)
+    output = outcome.evidence
     if len(output) > _LONGEST_EVIDENCE:
         output = f"{output[:_LONGEST_EVIDENCE]}\n... ({len(output)} characters)"
+    fix = typed(outcome.fix or one.fix) if outcome.verdict in (FAIL, WARN) else ""
+    if fix and outcome.verdict == FAIL and outcome.told:
+        fix = f"{fix}. If you want all of it so: {TAKE_STOCK}"
     return Result(
         one.id,
         one.rows,
@@ -260,10 +294,11 @@ def _result(one: Check, outcome: Outcome, facts: Facts, host: str, secrets: Sequ
         one.title,
         host,
         outcome.verdict,
-        text(outcome.measured),
-        text(outcome.target or one.target),
-        text(outcome.reason),
+        outcome.measured,
+        outcome.target or one.target,
+        outcome.reason,
         typed(one.command),
         output,
-        typed(outcome.fix or one.fix) if outcome.verdict in (FAIL, WARN) else "",
+        fix,
+        outcome.told,
     )

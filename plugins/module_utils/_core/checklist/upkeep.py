@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from .model import Facts, Outcome, check, failed, none_of, warned
+from .model import Facts, Outcome, check, failed, none_of, warned, warned_of
 from .services import SITE
 
 _LISTS_AGE_DAYS = 3
@@ -174,7 +174,7 @@ def security_updates(facts: Facts) -> Outcome:
         fixes = dict.fromkeys(fix or "What the finding says" for fix in said.values())
         return none_of([*said, *kept_back], "", evidence, fix=". Then: ".join(fixes))
     if kept_back:
-        return warned("; ".join(kept_back[:6]), evidence, fix="See who wanted it, and take it back")
+        return warned_of(kept_back, evidence, fix="See who wanted it, and take it back")
     if seen["security"]:
         return warned(f"{len(seen['security'])} security updates wait: {', '.join(seen['security'][:6])}", evidence)
     if seen["reboot"]:

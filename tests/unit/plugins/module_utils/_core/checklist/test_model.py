@@ -16,6 +16,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.mo
     parse_selection,
     passed,
     run,
+    warned_of,
 )
 from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import InputError
 
@@ -124,3 +125,35 @@ def test_nothing_given_takes_all() -> None:
 def test_a_selection_that_means_nothing_is_refused(rows: list[str], topics: list[str], said: str) -> None:
     with pytest.raises(InputError, match=said):
         parse_selection(rows, topics, CHECKS)
+
+
+@pytest.mark.parametrize(
+    ("stock", "verdict", "measured"),
+    [
+        (None, "warn", "a key; a job"),
+        ({"one": ["a key", "a job", "another"]}, "warn", "a key; a job"),
+        ({"one": ["a key"]}, "fail", "new since stock was taken: a job"),
+        ({}, "fail", "new since stock was taken: a key; a job"),
+    ],
+)
+def test_what_came_after_stock_was_taken_fails(stock: dict[str, list[str]] | None, verdict: str, measured: str) -> None:
+    facts = Facts(FACTS.seen, {**FACTS.expected, "stock": stock})
+    (found,) = run([_one(warned_of(["a key", "a job"]))], facts, {}, "bell1", [])
+    assert (found.verdict, found.measured, found.told) == (verdict, measured, ("a key", "a job"))
+    assert found.fix.endswith("checks_take_stock=true'") == (verdict == "fail")
+
+
+def test_what_is_taken_for_known_without_a_word_fails_once_it_is_another() -> None:
+    facts = Facts(FACTS.seen, {**FACTS.expected, "stock": {"one": ["my key"]}})
+    (same,) = run([_one(replace(passed("10"), told=("my key",)))], facts, {}, "bell1", [])
+    (other,) = run([_one(replace(passed("10"), told=("your key",)))], facts, {}, "bell1", [])
+    assert (same.verdict, other.verdict) == ("pass", "fail")
+    assert other.fix.startswith("mend school. If you want all of it so: ")
+
+
+def test_of_a_secret_stock_knows_no_more_than_the_report() -> None:
+    (found,) = run([_one(warned_of(["a job with s3cr3t-word"]))], FACTS, {}, "bell1", ["s3cr3t-word"])
+    assert "s3cr3t" not in found.told[0]
+    facts = Facts(FACTS.seen, {**FACTS.expected, "stock": {"one": [*found.told]}})
+    (again,) = run([_one(warned_of(["a job with s3cr3t-word"]))], facts, {}, "bell1", ["s3cr3t-word"])
+    assert again.verdict == "warn"
