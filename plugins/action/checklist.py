@@ -13,6 +13,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 from ..module_utils._core.checklist.catalogue import CHECKS
+from ..module_utils._core.checklist.custody import sought
 from ..module_utils._core.checklist.model import Check, Facts, parse_selection, run
 from ..module_utils._core.errors import FirstbellError
 from ..module_utils._io.checklist.outside import gather
@@ -55,7 +56,7 @@ class ActionModule(ActionBase):
     def _from_outside(self, checks: list[Check], addresses: list[str], facts: dict[str, Any]) -> list[dict[str, Any]]:
         args = self._task.args
         expected = {**args["expected"], "stack": args["stack"]}
-        secrets = {name: str(value) for name, value in (args.get("secrets") or {}).items()}
+        secrets = sought(args.get("secrets") or {}, args.get("further_secrets") or {})
         names = (name for one in checks for name in one.needs)
         seen, errors = gather(names, addresses, expected, {**facts, "secrets": secrets})
         return [one.as_dict() for one in run(checks, Facts(seen, expected), errors, args["host"], secrets.values())]

@@ -33,6 +33,12 @@ options:
     description: The secrets by name, to look for them where they must not be seen, and to keep them out of the results.
     type: dict
     default: {}
+  further_secrets:
+    description:
+      - Passwords that others have chosen, such as of the mail server, by the names of their variables. They are looked
+        for and kept out of the results like O(secrets), and not judged by their strength.
+    type: dict
+    default: {}
   secret_files:
     description: What files that hold secrets are to say, by path. They are compared here, and nothing of them is told.
     type: dict
@@ -116,7 +122,7 @@ from typing import Any
 
 from ..module_utils import _shell
 from ..module_utils._core.checklist.catalogue import CHECKS
-from ..module_utils._core.checklist.custody import secret_findings
+from ..module_utils._core.checklist.custody import secret_findings, sought
 from ..module_utils._core.checklist.model import Facts, parse_selection, run
 from ..module_utils._io import system
 from ..module_utils._io.checklist import certificates, stock
@@ -126,13 +132,13 @@ from ..module_utils._io.checklist.gather import gather
 def work(params: dict[str, Any], _context: _shell.Context) -> dict[str, Any]:
     selection = parse_selection(params["only"], params["topics"], CHECKS)
     chosen = [one for one in CHECKS if selection.takes(one) and not one.outside and (params["first"] or one.everywhere)]
-    secrets = {name: str(value) for name, value in params["secrets"].items()}
+    secrets = sought(params["secrets"], params["further_secrets"])
     expected = {
         **params["expected"],
         "stack": params["stack"],
         "first": params["first"],
         "secret_findings": secret_findings(params["secrets"]),
-        "secret_count": len(secrets),
+        "secret_count": len(params["secrets"]),
     }
     expected["stock"] = known = None if params["take_stock"] else stock.read(params["stack"])
     start, told = time.monotonic(), params["controller_time"]
@@ -163,6 +169,7 @@ def main() -> None:
                 "stack": {"type": "str", "required": True},
                 "expected": {"type": "dict", "required": True},
                 "secrets": {"type": "dict", "default": {}, "no_log": True},
+                "further_secrets": {"type": "dict", "default": {}, "no_log": True},
                 "secret_files": {"type": "dict", "default": {}, "no_log": True},
                 "host": {"type": "str", "required": True},
                 "first": {"type": "bool", "default": True},

@@ -938,7 +938,7 @@ BROKEN: list[tuple[str, Break, str]] = [
         "/etc/cron.d/evil is of no package and not of the stack",
     ),
     ("scheduled-jobs", _seen("jobs", strange=["/etc/cron.d/school-evil"]), "school-evil has a name of the stack's"),
-    ("scheduled-jobs", _seen("jobs", strange=["/root/.ssh/rc"], edited=["/etc/cron.d/a"]), "/root/.ssh/rc is of no package"),
+    ("scheduled-jobs", _seen("jobs", strange=["/root/.ssh/rc"], edited=["/etc/cron.d/a"]), "/root/.ssh/rc is of no"),
     ("logins", _seen("logins", unread=["/etc/ssh/sshd_config"]), "sshd goes by what /etc/ssh/sshd_config said before"),
     ("logins", _seen("logins", "ssh", "root", permitrootlogin="yes"), "root can sign in over ssh by a password"),
     (

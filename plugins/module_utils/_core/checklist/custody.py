@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 
 from ..backup_check import DAY, DRILL_AGE, FULL_AGE, NEWEST_AGE
@@ -19,6 +20,7 @@ RECOVERY_POINT, RECOVERY_TIME = 15 * 60, 30 * 60
 """What S57 asks for, in seconds; the role's own promise is far below."""
 
 DUMP = "a dump"
+_LEAST_SOUGHT = 8
 _SECRET_AGE_DAYS = 365
 _OF_STORE = (
     "{0}-backup check says what the store refuses: its address, account, bucket, or this host's clock; then backup_s3 "
@@ -258,6 +260,12 @@ def restore_drill(facts: Facts) -> Outcome:
 def secrets_strong(facts: Facts) -> Outcome:
     found = facts.expected["secret_findings"]
     return none_of([str(one) for one in found], f"{facts.expected['secret_count']} secrets, all strong")
+
+
+def sought(secrets: Mapping[str, object], further: Mapping[str, object]) -> dict[str, str]:
+    """What must not be seen, by name; of the passwords of others none that is so short that it is found by chance."""
+    long = {name: str(value) for name, value in further.items() if len(str(value)) >= _LEAST_SOUGHT}
+    return {**long, **{name: str(value) for name, value in secrets.items()}}
 
 
 def secret_findings(secrets: dict[str, object]) -> list[str]:

@@ -68,6 +68,13 @@ def test_only_what_was_asked_for_is_looked_at(outside: list[tuple[set[str], list
     assert outside[0][0] == {"limit"}
 
 
+def test_passwords_of_others_are_looked_for_from_outside_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: dict[str, Any] = {}
+    monkeypatch.setattr(checklist, "gather", lambda *given: (handed.update(given[3]) or healthy()[0], {}))
+    Action(answer(), further_secrets={"monitoring_smtp_password": "of the mail server"}).run(task_vars={})
+    assert handed["secrets"] == {"monitoring_smtp_password": "of the mail server"}
+
+
 def test_other_hosts_are_not_looked_at_from_outside(outside: list[tuple[set[str], list[str]]]) -> None:
     found = Action(answer(), first=False).run(task_vars={})
     assert found["results"] == [{"id": "inside"}]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.catalogue import CHECKS, TOPICS
+from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.custody import sought
 from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.model import (
     FAIL,
     PASS,
@@ -50,6 +51,14 @@ def test_a_healthy_stack_passes(name: str) -> None:
     found = outcome(name)
     assert (found.verdict, found.reason) == (PASS, "")
     assert found.measured
+
+
+def test_passwords_of_others_are_sought_unless_they_are_found_by_chance() -> None:
+    further = {"monitoring_smtp_password": "of the mail server", "app_token": "", "app_key": "1234567"}
+    assert sought({"backup_key": "own"}, further) == {
+        "backup_key": "own",
+        "monitoring_smtp_password": "of the mail server",
+    }
 
 
 @pytest.mark.parametrize(("name", "breaking", "said"), BROKEN)
