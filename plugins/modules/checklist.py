@@ -43,6 +43,10 @@ options:
     description: What files that hold secrets are to say, by path. They are compared here, and nothing of them is told.
     type: dict
     default: {}
+  service_secrets:
+    description: The secrets of services by name, by the service's without the stack's. Their versions are compared.
+    type: dict
+    default: {}
   host:
     description: Name of the host in the results.
     type: str
@@ -144,7 +148,8 @@ def work(params: dict[str, Any], _context: _shell.Context) -> dict[str, Any]:
     start, told = time.monotonic(), params["controller_time"]
     expected["clock_ahead"] = 0.0 if told is None else time.time() - told
     names = (name for one in chosen for name in one.needs)
-    facts, errors = gather(names, {**expected, "secret_files": params["secret_files"]}, secrets)
+    handed = {name: params[name] for name in ("secret_files", "service_secrets")}
+    facts, errors = gather(names, {**expected, **handed}, secrets)
     results = run(chosen, Facts(facts, expected), errors, params["host"], secrets.values())
     return {
         "changed": False,
@@ -171,6 +176,7 @@ def main() -> None:
                 "secrets": {"type": "dict", "default": {}, "no_log": True},
                 "further_secrets": {"type": "dict", "default": {}, "no_log": True},
                 "secret_files": {"type": "dict", "default": {}, "no_log": True},
+                "service_secrets": {"type": "dict", "default": {}, "no_log": True},
                 "host": {"type": "str", "required": True},
                 "first": {"type": "bool", "default": True},
                 "only": {"type": "list", "elements": "str", "default": []},

@@ -937,6 +937,11 @@ BROKEN: list[tuple[str, Break, str]] = [
         _seen("jobs", strange=["/etc/cron.d/evil"]),
         "/etc/cron.d/evil is of no package and not of the stack",
     ),
+    (
+        "configuration-files",
+        _seen(service_secrets=["the secret env of school_app"]),
+        "the secret env of school_app is not what the inventory has",
+    ),
     ("scheduled-jobs", _seen("jobs", strange=["/etc/cron.d/school-evil"]), "school-evil has a name of the stack's"),
     ("scheduled-jobs", _seen("jobs", strange=["/root/.ssh/rc"], edited=["/etc/cron.d/a"]), "/root/.ssh/rc is of no"),
     ("logins", _seen("logins", unread=["/etc/ssh/sshd_config"]), "sshd goes by what /etc/ssh/sshd_config said before"),

@@ -445,6 +445,7 @@ def _host() -> dict[str, Any]:
         "left_over": [],
         "unread": [],
         "secret_files": {"/opt/school/redis/users.acl": ""},
+        "service_secrets": [],
         "access": {
             "sockets": [{"path": "/var/run/docker.sock", "mode": 0o660, "uid": 0, "group": "docker", "members": []}],
             "arguments": ["--containerd=/run/containerd/containerd.sock", "-H", "fd://", "$DOCKER_OPTS"],

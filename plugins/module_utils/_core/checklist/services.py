@@ -291,7 +291,7 @@ def services_as_deployed(facts: Facts) -> Outcome:
     target="every file, and every unit of systemd, as the playbook would write it now",
     command="make check (a dry run shows every difference)",
     fix=SITE,
-    needs="files secret_files left_over unread",
+    needs="files secret_files service_secrets left_over unread",
     everywhere=True,
 )
 def configuration_files(facts: Facts) -> Outcome:
@@ -303,6 +303,7 @@ def configuration_files(facts: Facts) -> Outcome:
         for one in differing(wanted, facts.seen["files"].get(path))
     ]
     problems += [f"{path} {problem}" for path, problem in secret.items() if problem]
+    problems += [f"{one} is not what the inventory has" for one in facts.seen["service_secrets"]]
     problems += facts.seen["unread"]
     reload = f'docker kill --signal HUP "$(docker ps --quiet --filter name={facts.stack}_nginx)"'
     problems += [

@@ -12,7 +12,20 @@ from ..._core.checklist.upkeep import SSH_UNITS, starting
 from ..._core.checklist.written import configurations
 from ..._core.errors import FirstbellError
 from ..operations import edge
-from . import certificates, custody, data, engine, host, logins, monitoring, programs, records, scaling, updates
+from . import (
+    certificates,
+    custody,
+    data,
+    engine,
+    host,
+    logins,
+    monitoring,
+    programs,
+    records,
+    scaling,
+    service_secrets,
+    updates,
+)
 
 Gatherer = Callable[[Mapping[str, Any], Mapping[str, str]], Any]
 
@@ -44,6 +57,9 @@ GATHERERS: Mapping[str, Gatherer] = {
     "files": lambda expected, _secrets: host.gather_files([*expected["files"], *configurations(expected)]),
     "left_over": lambda expected, _secrets: host.gather_left_over(expected["stack"], expected["files"]),
     "secret_files": lambda expected, _secrets: custody.gather_secret_files(expected["secret_files"]),
+    "service_secrets": lambda expected, _secrets: service_secrets.gather(
+        expected["stack"], expected["service_secrets"]
+    ),
     "access": lambda _expected, _secrets: host.gather_access(),
     "logins": lambda expected, _secrets: logins.gather(expected["stack"], expected["files"]),
     "programs": lambda expected, _secrets: programs.gather(expected),
