@@ -186,9 +186,13 @@ def _rehearsed_since(time: float) -> Break:
     return lambda _seen, expected: expected.update(rehearsed_since=time)
 
 
+def _ended(times: int, at: str) -> Break:
+    return _service("app", failed=[{"error": "exit 1", "at": at, "slot": 1}] * times)
+
+
 def crashed(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
     """Three times, half an hour ago."""
-    seen["engine"]["services"]["app"]["failed"] = [{"error": "exit 1", "at": "2026-11-23T01:43:20.1Z"}] * 3
+    _ended(3, "2026-11-23T01:43:20.1Z")(seen, _expected)
 
 
 DRILLS = {
@@ -318,6 +322,19 @@ BROKEN: list[tuple[str, Break, str]] = [
         _container(memory_in_force=1 << 20),
         "the kernel gives it 1MB of memory: docker service update --force school_app",
     ),
+    ("limits", _container(memory_swap=-1), "docker update: MemorySwap -1: docker service update --force school_app"),
+    ("limits", _container(cpus_in_force=20_000_000), "the kernel gives it 0.02 CPU: docker service update --force"),
+    ("limits", _container(cpus_in_force=0), "the kernel gives it every CPU"),
+    ("limits", _container(pids_in_force=0), "the kernel gives it any number of processes"),
+    (
+        "limits",
+        _both(
+            _further(1, 1),
+            _values("exporter", limits={"cpus": 30_000_000, "memory": 1 << 30, "pids": 128}),
+            _container(service="exporter", cpus=20_000_000, cpus_in_force=None),
+        ),
+        "school_app.1.abc may use 0.02 CPU, ",
+    ),
     ("reservations", _values("app", reservations={"cpus": 0, "memory": 0}), "app has 0 CPU, 0B set aside"),
     ("reservations", _gone("engine", "services", "postgres"), "no service postgres"),
     ("health-timing", _values("app", health=None), "app has no health check"),
@@ -382,11 +399,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("crashes", _container(oom_killed=True), "app was killed for its memory"),
     ("crashes", _container(kills=1, started=NOW - 600), "killed processes of school_app.1.abc for its memory (1)"),
     ("crashes", _container(kills=1), "for its memory (1), some time since it was started 24 h ago"),
-    (
-        "crashes",
-        _service("app", failed=[{"error": "exit 1", "at": "2026-11-23T02:10:00.1Z"}] * 3),
-        "app ended 3 times",
-    ),
+    ("crashes", _ended(3, "2026-11-23T02:10:00.1Z"), "app ended 3 times"),
     ("crashes", crashed, "app ended 3 times in an hour: exit 1, the last time 30 min ago"),
     ("log-rotation", _container(log_options={}), "without a limit"),
     ("log-rotation", _container(log_driver="local"), "logs with local"),
@@ -577,6 +590,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("redirect", _seen("site", "plain", status=302), "302"),
     ("redirect", _seen("site", "plain", "headers", location="https://other.org/"), "other.org"),
     ("site-answers", _seen("site", "page", status=503), "/ answers 503"),
+    ("site-answers", _seen("site", "page", status=404), "has another path, name it in monitoring_probe_path"),
     ("site-answers", _seen("site", "ready", status=500), "/api/auth/session answers 500"),
     ("site-answers", lambda seen, _e: [seen["site"][k].update(seconds=2.0) for k in ("page", "again")], "2.00 s"),
     ("headers", _gone("site", "page", "headers", "strict-transport-security"), "strict-transport-security is missing"),
@@ -916,6 +930,7 @@ BROKEN: list[tuple[str, Break, str]] = [
         "admin can sign in over ssh by a password",
     ),
     ("logins", _seen("logins", ending={"root": 3}), "root cannot sign in any more in 3 days, not by a key either"),
+    ("logins", _seen("logins", ending={"root": 20}), "root cannot sign in any more in 20 days, not by a key either"),
     ("logins", _seen("logins", ending={"root": -3}), "root cannot sign in, not by a key either"),
     ("logins", _seen("logins", roots=["root", "evil"], raised=["/usr/bin/perl"]), "/usr/bin/perl has the"),
     ("logins", _seen("logins", preload=["/x.so of /etc/ld.so.preload"]), "/x.so of /etc/ld.so.preload is loaded into"),
@@ -1140,6 +1155,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("firewall-rules", _seen("firewall", live="", ruleset=""), "rules are gone: ip filter FORWARD"),
     (
         "firewall-rules",
+        lambda seen, _e: seen["firewall"].update(ruleset=seen["firewall"]["ruleset"].replace("dport 8443 counter", "")),
+        "the engine's own rules are gone: ip filter DOCKER (port 443)",
+    ),
+    (
+        "firewall-rules",
         _seen("firewall", hindered=["qdisc netem 8001: dev eth0 root delay 9ms"]),
         "tc qdisc del dev eth0",
     ),
@@ -1194,6 +1214,7 @@ NOT_APPLICABLE: list[tuple[str, Break, str]] = [
     ),
     ("tls-protocols", _seen("tls", "old", TLSv1={"refused": "no protocols available"}), "cannot speak TLSv1"),
     ("redirect", no_edge, "switched off"),
+    ("open-ports", _seen("scan", "192.0.2.7", own=True), "this controller is the host itself"),
     ("alert-rules", _expect("monitoring", enabled=False), "firstbell_monitoring is false"),
     ("alert-drill", _expect("monitoring", enabled=False), "switched off"),
     *((name, _gone("records", "kept", kind), "none yet; make one") for name, kind in DRILLS.items()),

@@ -36,6 +36,21 @@ table inet firstbell { # handle 1
 	}
 }
 table ip filter { # handle 2
+	chain DOCKER { # handle 21
+		ip daddr 10.9.0.3 iifname != "docker_gwbridge" oifname "docker_gwbridge" tcp dport 8080 counter accept # handle 8
+		ip daddr 10.9.0.3 iifname != "docker_gwbridge" oifname "docker_gwbridge" tcp dport 8443 counter accept # handle 9
+	}
+
+	chain DOCKER-ISOLATION-STAGE-1 { # handle 22
+		iifname "docker_gwbridge" oifname != "docker_gwbridge" counter jump DOCKER-ISOLATION-STAGE-2 # handle 38
+		counter return # handle 20
+	}
+
+	chain DOCKER-ISOLATION-STAGE-2 { # handle 23
+		oifname "docker_gwbridge" counter drop # handle 39
+		counter return # handle 21
+	}
+
 	chain DOCKER-USER { # handle 1
 		counter return # handle 2
 	}
@@ -43,7 +58,10 @@ table ip filter { # handle 2
 	chain FORWARD { # handle 3
 		type filter hook forward priority filter; policy drop;
 		counter jump DOCKER-USER # handle 4
+		counter jump DOCKER-ISOLATION-STAGE-1 # handle 37
 		oifname "docker_gwbridge" ct state related,established counter accept # handle 5
+		oifname "docker_gwbridge" counter jump DOCKER # handle 35
+		iifname "docker_gwbridge" oifname != "docker_gwbridge" counter accept # handle 34
 		iifname "docker_gwbridge" oifname "docker_gwbridge" counter drop # handle 6
 	}
 
@@ -54,8 +72,8 @@ table ip filter { # handle 2
 table ip nat { # handle 3
 	chain DOCKER { # handle 1
 		iifname "docker_gwbridge" counter return # handle 2
-		iifname != "docker_gwbridge" tcp dport 80 counter dnat to 10.201.255.3:8080 # handle 3
-		iifname != "docker_gwbridge" tcp dport 443 counter dnat to 10.201.255.3:8443 # handle 4
+		iifname != "docker_gwbridge" tcp dport 80 counter dnat to 10.9.0.3:8080 # handle 3
+		iifname != "docker_gwbridge" tcp dport 443 counter dnat to 10.9.0.3:8443 # handle 4
 	}
 
 	chain POSTROUTING { # handle 5
@@ -96,6 +114,7 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
                 "env": {"NODE_OPTIONS": "--max-old-space-size=480", "TZ": "Etc/UTC"} if name == "app" else {},
                 "networks": [{"name": f"school_{network}"} for network in NETWORKS[name]],
                 "publish": [{"published": 443}] if name == "nginx" else [],
+                "limits": {**limits, "cpus": round(limits["cpus"] * SECOND)},
                 "reservations": {
                     "cpus": round(reservations["cpus"] * SECOND),
                     "memory": reservations["memory"],
@@ -114,7 +133,7 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
             "changed": [],
             "update": "completed",
             "running": plan["app"]["replicas"] if name == "app" else 1,
-            "failed": [{"error": "task: non-zero exit (1)", "at": "2026-11-22T02:00:00.123456789Z"}],
+            "failed": [{"error": "task: non-zero exit (1)", "at": "2026-11-22T02:00:00.123456789Z", "slot": 1}],
         }
         containers.append(
             {
@@ -137,6 +156,9 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
                 "health": "healthy",
                 "by_hand": [],
                 "memory_in_force": limits["memory"],
+                "memory_swap": 2 * limits["memory"],
+                "cpus_in_force": round(limits["cpus"] * SECOND),
+                "pids_in_force": limits["pids"],
                 "security": [],
                 "apparmor": "docker-default",
                 "confined": "docker-default (enforce)",
@@ -167,6 +189,7 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
         "info": {
             "ServerVersion": "26.1.5",
             "LoggingDriver": "json-file",
+            "SwapLimit": True,
             "SecurityOptions": ["name=apparmor", "name=seccomp,profile=builtin", "name=no-new-privileges"],
         },
         "services": services,
@@ -568,7 +591,7 @@ def _outside() -> dict[str, Any]:
     return {
         "address": "192.0.2.7",
         "own_addresses": ["192.0.2.7", "2001:db8::7"],
-        "scan": {"192.0.2.7": {"open": [22, 80, 443], "tried": 1000}},
+        "scan": {"192.0.2.7": {"open": [22, 80, 443], "tried": 1000, "own": False}},
         "tls": {
             "old": {"TLSv1": dict(refused), "TLSv1.1": dict(refused)},
             "new": {"TLSv1.2": dict(taken), "TLSv1.3": dict(taken)},

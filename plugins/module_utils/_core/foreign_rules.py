@@ -4,27 +4,29 @@
 """Which rules of a host's packet filter are neither the stack's nor the container engine's.
 
 What the stack's own table drops stays dropped, whatever another table accepts. But others may drop what is to come
-in, or lead it to another port, and the engine's rules may be gone.
+in, or lead it to another port.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 #: What iptables writes into, and with it the engine; of engine 29 and newer also a table of its own.
 _SHARED = ("filter", "mangle", "nat", "raw", "security")
-_ENGINE_TABLE = "docker-bridges"
+ENGINE_TABLE = "docker-bridges"
 _BUILT_IN = ("FORWARD", "INPUT", "OUTPUT", "POSTROUTING", "PREROUTING")
-_ENGINE, _USER = "DOCKER", "DOCKER-USER"
+ENGINE, _USER = "DOCKER", "DOCKER-USER"
 _HANDLE = re.compile(r"\s*# handle (\d+)$")
 _BRIDGE = re.compile(r'[io]ifname (?:!= )?"(?:docker|br-)')
 #: Between containers of one bridge (icc), and to a container's address past its bridge.
 _WITHIN = re.compile(r'iifname "([^"]+)" oifname "\1"|iifname != "')
 _ENDS = re.compile(r"\b(?:drop|reject)\b")
-_LEADS = re.compile(r"\b(?:dnat|redirect|tproxy)\b|xt target \"(?:DNAT|REDIRECT|TPROXY)\"")
-_PORT = re.compile(r"\bdport (\d+)")
+LEADS = re.compile(r"\b(?:dnat|redirect|tproxy)\b|xt target \"(?:DNAT|REDIRECT|TPROXY)\"")
+PORT = re.compile(r"\bdport (\d+)")
+#: By bridges the engine drops, and what is not of their networks.
+_AIMED = re.compile(r"\b(?:[sd]port|[sd]addr) (?!!=)")
 #: By which the engine encrypts an overlay network.
 _OVERLAY = re.compile(r"dport (?:4789|\d+) .*(?:0x0*d0c4e3|u32|ipsec)")
 #: Of a host that is a container itself: the names of the engine that it runs in.
@@ -69,7 +71,7 @@ def foreign(listing: str, own: str, published: Iterable[int]) -> dict[str, str]:
         if table != own and not _is_engines(table):
             found[f"{table} is a table of its own"] = f"nft delete table {table}"
     for rule in rules:
-        if _is_engines(rule.table) and rule.table.split()[1] != _ENGINE_TABLE and _strange(rule, ports):
+        if _is_engines(rule.table) and rule.table.split()[1] != ENGINE_TABLE and _strange(rule, ports):
             remove = f"nft delete rule {rule.table} {rule.chain} handle {rule.handle}"
             policy = _POLICY.search(rule.text)
             if policy:
@@ -80,44 +82,33 @@ def foreign(listing: str, own: str, published: Iterable[int]) -> dict[str, str]:
 
 def _is_engines(table: str) -> bool:
     family, name = table.split()
-    return family in ("ip", "ip6") and name in (*_SHARED, _ENGINE_TABLE)
+    return family in ("ip", "ip6") and name in (*_SHARED, ENGINE_TABLE)
 
 
 def _strange(rule: Rule, published: set[int]) -> bool:
     if rule.text.startswith("type "):
         # Of what is forwarded the engine drops what it does not know.
         return rule.chain not in ("FORWARD", *_engines_hooks(rule)) and "policy drop" in rule.text
-    if rule.chain.startswith(_ENGINE) and rule.chain != _USER:
-        ports = {int(port) for port in _PORT.findall(rule.text)}
-        return bool(_LEADS.search(rule.text)) and not ports <= published and _NAMES not in rule.text
+    if rule.chain.startswith(ENGINE) and rule.chain != _USER:
+        ports = {int(port) for port in PORT.findall(rule.text)}
+        led = bool(LEADS.search(rule.text)) and not ports <= published and _NAMES not in rule.text
+        shut = bool(_ENDS.search(rule.text) and (_AIMED.search(rule.text) or "ifname" not in rule.text))
+        return led or shut or _lets_through(rule)
     if rule.chain == _USER:
         return rule.text not in ("return", "counter return")
-    if f"jump {_ENGINE}" in rule.text or _OVERLAY.search(rule.text):
+    if f"jump {ENGINE}" in rule.text or _OVERLAY.search(rule.text):
         return False
     if rule.chain == "POSTROUTING" and re.search(r"masquerade|MASQUERADE", rule.text):
         return False
     ends = _ENDS.search(rule.text) and not _WITHIN.search(rule.text)
-    return not _BRIDGE.search(rule.text) or bool(ends) or bool(_LEADS.search(rule.text))
+    return not _BRIDGE.search(rule.text) or bool(ends) or bool(LEADS.search(rule.text))
+
+
+def _lets_through(rule: Rule) -> bool:
+    """Whether the engine's own chains end for what it would have dropped."""
+    everything = rule.chain == ENGINE and "ifname" not in rule.text
+    return rule.text.endswith("accept") and (everything or "ISOLATION" in rule.chain)
 
 
 def _engines_hooks(rule: Rule) -> tuple[str, ...]:
-    return () if rule.chain in _BUILT_IN else (rule.chain,) if rule.chain.startswith(_ENGINE) else ()
-
-
-def missing(listing: str, families: Iterable[str], published: Iterable[int]) -> Iterator[str]:
-    """What of the engine's own rules is gone. Its table of engine 29 and newer is not looked into."""
-    tables, rules = parse(listing)
-    for family in families:
-        if f"{family} {_ENGINE_TABLE}" in tables:
-            continue
-        for name, chain in (("filter", "FORWARD"), ("nat", "PREROUTING")):
-            texts = [rule.text for rule in rules if (rule.table, rule.chain) == (f"{family} {name}", chain)]
-            if not any(f"jump {_ENGINE}" in text for text in texts):
-                yield f"{family} {name} {chain}"
-    if f"ip {_ENGINE_TABLE}" not in tables:
-        nat = [rule for rule in rules if rule.table == "ip nat"]
-        if not any(rule.chain == "POSTROUTING" and "masquerade" in rule.text.lower() for rule in nat):
-            yield "ip nat POSTROUTING"
-        led = {int(port) for rule in nat if _LEADS.search(rule.text) for port in _PORT.findall(rule.text)}
-        for port in sorted(set(published) - led):
-            yield f"ip nat DOCKER (port {port})"
+    return () if rule.chain in _BUILT_IN else (rule.chain,) if rule.chain.startswith(ENGINE) else ()

@@ -36,8 +36,8 @@ _OF_LOGINS = (
     "What the finding says; passwd --lock NAME or userdel NAME; rm /etc/ld.so.preload, and find out who wrote it"
 )
 _OWNER = 1001
-#: Days in which somebody can do something about it.
-_SOON = 30
+#: Days in which somebody can do something about it, and in which somebody must; by a policy each password gets there.
+_SOON, _NOW, _PAST = 30, 7, -1_000_000
 #: Where sshd looks for keys by itself.
 _KEY_FILES = ("none", ".ssh/authorized_keys", ".ssh/authorized_keys2", "%h/.ssh/authorized_keys")
 
@@ -88,7 +88,7 @@ def logins(facts: Facts) -> Outcome:
         for name, one in seen["ssh"].items()
         if name.split()[0] == "root" and one["permitrootlogin"] == "yes" and sshd.by_password(one)
     ]
-    problems += [*_of_sshd(facts), *_ending(facts)]
+    problems += [*_of_sshd(facts), *(f"{one}: {mend}" for one, mend in _ending(facts, _PAST, _NOW).items())]
     said = _warnings(facts)
     fix = "; ".join(dict.fromkeys(said.values()))
     if said and not problems:
@@ -127,14 +127,14 @@ def _of_sshd(facts: Facts) -> list[str]:
     return [*problems, *(f"sshd goes by what {path} said before it was changed: {mend}" for path in seen["unread"])]
 
 
-def _ending(facts: Facts) -> list[str]:
-    """Administrators who soon cannot sign in any more, nor their jobs run."""
-    return [
+def _ending(facts: Facts, least: int, most: int) -> dict[str, str]:
+    """Administrators who in so many days cannot sign in any more, nor their jobs run; and what helps."""
+    return {
         f"{name} cannot sign in{f' any more in {days} days' if days > 0 else ''}, not by a key either, as its account "
-        f"or its password is past its age: chage --maxdays -1 --expiredate -1 {name}"
+        "or its password is past its age": f"chage --maxdays -1 --expiredate -1 {name}"
         for name, days in facts.seen["logins"]["ending"].items()
-        if days < _SOON
-    ]
+        if least <= days < most
+    }
 
 
 def _unknown(facts: Facts, paths: Iterable[str]) -> list[str]:
@@ -182,6 +182,7 @@ def _warnings(facts: Facts) -> dict[str, str]:
                 f"take {'NOPASSWD' if one['free'] else 'the line'} out of the file with visudo -f {one['path']}; "
                 "what is yours: name the file in checks_known_jobs"
             )
+    said.update({one: f"passwd, for a new password; or {mend}" for one, mend in _ending(facts, _NOW, _SOON).items()})
     for path in _unknown(facts, seen["raised"]):
         said[f"{path} has the administrator's powers, whoever starts it"] = (
             f"chmod u-s {path}; setcap -r {path}; what is yours: name it in checks_known_jobs"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -17,6 +18,8 @@ from .services import INSPECT, SAID, SITE, containers_of, removal, services_of, 
 _CRASH_HOURS = 1
 _MOST_CRASHES = 3
 _CALM_MINUTES = 5
+#: Seconds before and after the engine has started, in which tasks end with it or wait for others.
+_STARTING = 120
 #: Seconds; the engine notes the end of a task a little later.
 _DRILL_ROOM = 30
 _DRILLS = ("failover_drill", "alert_drill", "rollout_drill")
@@ -191,7 +194,7 @@ def foreign_containers(facts: Facts) -> Outcome:
     "S88 S89",
     "containers",
     "No container was killed for its memory or crashes again and again",
-    target=f"no process killed for memory, fewer than {_MOST_CRASHES} ended tasks of a service in an hour; warned of "
+    target=f"no process killed for memory, fewer than {_MOST_CRASHES} ended tasks of a replica in an hour; warned of "
     f"once none has ended for {_CALM_MINUTES} minutes",
     command="docker service ps --no-trunc {stack}_SERVICE; docker inspect --format '{{.State.OOMKilled}}' CONTAINER; "
     "grep oom_kill of memory.events or memory.oom_control in the control group of /proc/PID/cgroup",
@@ -206,10 +209,10 @@ def crashes(facts: Facts) -> Outcome:
         recent = [
             task
             for task in service["failed"]
-            if now - moment(task["at"]) < timedelta(hours=_CRASH_HOURS) and not _rehearsed(facts, moment(task["at"]))
+            if now - moment(task["at"]) < timedelta(hours=_CRASH_HOURS) and not _explained(facts, moment(task["at"]))
         ]
         counts.append(f"{name}: {len(recent)} ended in the last hour")
-        if len(recent) >= _MOST_CRASHES:
+        if recent and max(Counter(task["slot"] for task in recent).values()) >= _MOST_CRASHES:
             last = max(recent, key=lambda task: moment(task["at"]))
             age = now - moment(last["at"])
             said = f"{name} ended {len(recent)} times in an hour: {last['error']}"
@@ -241,8 +244,10 @@ def _killed(facts: Facts) -> tuple[list[str], list[str]]:
     return sure, earlier
 
 
-def _rehearsed(facts: Facts, at: datetime) -> bool:
-    """Whether a rehearsal did it."""
+def _explained(facts: Facts, at: datetime) -> bool:
+    """Whether a rehearsal did it, or the start of the engine or of the host."""
+    if abs(at.timestamp() - facts.seen["engine"]["daemon"]["found"]["start_time"]) <= _STARTING:
+        return True
     return any(
         0 <= at.timestamp() - one["time"] <= one.get("seconds", 0) + _DRILL_ROOM
         for kind in _DRILLS

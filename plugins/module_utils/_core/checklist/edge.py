@@ -21,6 +21,10 @@ _SLACK = 16
 _REDIRECT, _NOT_FOUND, _OK, _BAD = 301, 404, 200, 400
 _REFUSED = (401, 403, 404)
 _RESERVED = (".test", ".example", ".invalid", ".localhost", ".local", ".internal")
+_CLOSED = (
+    "What firewall-rules, services-healthy and networks say; where all three are green, what is in front of the host, "
+    "such as the provider's firewall"
+)
 _UNTESTED = ("no protocols available", "unsupported protocol", "no ciphers available")
 
 
@@ -64,7 +68,11 @@ def _outside(
 def open_ports(facts: Facts) -> Outcome:
     openings = [parse_opening(rule) for rule in facts.expected["firewall"]["rules"]]
     public = [one for one in openings if one.protocol == "tcp" and one.source not in ("peers", "containers")]
-    edge, problems, lines = _edge(facts), [], []
+    if any(seen["own"] for seen in facts.seen["scan"].values()):
+        return skipped(
+            "this controller is the host itself, which no firewall is in front of: nmap from another machine"
+        )
+    edge, problems, lines, closed = _edge(facts), [], [], []
     needed = {edge["http_port"], edge["https_port"]} if edge["enabled"] else set()
     for number, (address, seen) in enumerate(facts.seen["scan"].items()):
         lines.append(f"{address}: {seen['open']} of {seen['tried']} tried")
@@ -75,9 +83,12 @@ def open_ports(facts: Facts) -> Outcome:
         ]
         # The host may well have no way to us by its second protocol.
         if number == 0:
-            problems += [f"port {port} of {address} is closed" for port in sorted(needed - set(seen["open"]))]
+            closed = [f"port {port} of {address} is closed" for port in sorted(needed - set(seen["open"]))]
     listed = ", ".join(f"{one.first}-{one.last}" if one.first != one.last else str(one.first) for one in public)
-    return none_of(problems, "; ".join(lines), "\n".join(lines), target=f"TCP {listed}, and no other")
+    fix = "" if problems else _CLOSED
+    return none_of(
+        [*closed, *problems], "; ".join(lines), "\n".join(lines), target=f"TCP {listed}, and no other", fix=fix
+    )
 
 
 @_outside(
@@ -180,6 +191,8 @@ def site_answers(facts: Facts) -> Outcome:
         for path, one in ((seen["path"], seen["page"]), (_edge(facts)["readiness_path"], seen["ready"]))
         if not _OK <= one["status"] < _BAD
     ]
+    if seen["page"]["status"] == _NOT_FOUND:
+        problems.append("where the site's first page has another path, name it in monitoring_probe_path")
     problems += [f"the page took {fastest:.2f} s"] if fastest > _SLOWEST_PAGE else []
     return none_of(
         problems, f"{seen['path']} {seen['page']['status']} in {fastest:.2f} s", str(seen["page"]["headers"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 
-from .. import foreign_rules
+from .. import engine_rules, foreign_rules
 from .host import of_file
 from .model import Facts, Outcome, check, none_of, warned
 from .services import SITE
@@ -56,7 +56,8 @@ def firewall_rules(facts: Facts) -> Outcome:
     for line in seen["hindered"]:
         device = line.partition(" dev ")[2].partition(" ")[0]
         problems.append(f"packets are lost or held up on purpose, {line}: tc qdisc del dev {device} root")
-    fixes += [_ENGINE_ANEW] if gone else []
+    typed = list(dict.fromkeys(gone.values()))
+    fixes += [_ENGINE_ANEW if "" in typed else "; ".join(typed)] if gone else []
     fixes += [f"{'; '.join(others.values())}; what is yours: name it in checks_known_rules"] if others else []
     measured = f"{len(seen['live'].splitlines())} lines, as planned"
     return none_of(problems, measured, seen["live"], fix=". Then: ".join(fixes))
@@ -67,13 +68,13 @@ def _published(facts: Facts) -> set[int]:
     return {port for one in facts.seen["engine"]["containers"] for port in one["published"]}
 
 
-def _gone(facts: Facts) -> list[str]:
-    """What somebody has taken out of the engine's rules."""
+def _gone(facts: Facts) -> dict[str, str]:
+    """What somebody has taken out of the engine's rules, with what puts it back."""
     settings = facts.expected["docker"]["settings"]
     if settings.get("iptables", True) is False or facts.seen["firewall"]["ruleset"] is None:
-        return []
+        return {}
     families = ["ip", *(["ip6"] if settings.get("ip6tables") else [])]
-    return list(foreign_rules.missing(facts.seen["firewall"]["ruleset"], families, _published(facts)))
+    return engine_rules.missing(facts.seen["firewall"]["ruleset"], families, _published(facts))
 
 
 def _others(facts: Facts) -> dict[str, str]:

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime, timezone
 
 from ..images import HASH_LENGTH, REPOSITORY
 from .model import Facts, Outcome, check, none_of, warned
 from .services import SITE, containers_of
 
 IMAGE_AGE_DAYS = 40
+#: Docker's first release. Builders whose images are the same whenever they are built write an earlier time into them.
+_FIRST_IMAGE = datetime(2013, 3, 20, tzinfo=timezone.utc).timestamp()
 #: The name of an image that was built here, and its version, which is the same as its label's.
 _BUILT_HERE = re.compile(rf"{REPOSITORY}/[^:]+:([0-9a-f]{{{HASH_LENGTH}}})")
 _FORMER = (
@@ -36,7 +39,7 @@ def _not_to_go_back_to(facts: Facts) -> list[str]:
             f"no deployment is on record (/opt/{facts.stack}/app/deployments.jsonl), so nothing can be gone back to"
         ]
     tags = {_short(tag) for image in facts.seen["engine"]["images"].values() for tag in image["tags"]}
-    built = [one for one in released["former"] if not {".", ":"} & {*one.partition("/")[0]} and "@" not in one]
+    built = [one for one in released["former"] if one.startswith(f"{REPOSITORY}/")]
     return [f"{one}, a version before, is gone, and cannot be gone back to" for one in built if _short(one) not in tags]
 
 
@@ -75,9 +78,10 @@ def images(facts: Facts) -> Outcome:
                 f"{one['image']} is another image by now than the one that {one['service']} runs: "
                 f"docker tag {one['image_id']} {one['image']}"
             )
-        days = (now - known[one["image_id"]]["created"]) / 86400
-        lines.append(f"{one['image']}: {days:.0f} days")
-        if days > IMAGE_AGE_DAYS:
+        created = known[one["image_id"]]["created"]
+        days = (now - created) / 86400
+        lines.append(f"{one['image']}: {days:.0f} days" if created > _FIRST_IMAGE else f"{one['image']}: of no time")
+        if created > _FIRST_IMAGE and days > IMAGE_AGE_DAYS:
             old.append(f"the image of {one['service']} is {days:.0f} days old")
     loose += [
         f"{tag} names another image than was built by that name: docker rmi --force {tag}. Then: {SITE}"

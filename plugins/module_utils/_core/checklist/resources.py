@@ -15,6 +15,8 @@ from .services import INSPECT, SITE, containers_of, services_of, site_for, wante
 
 #: The kernel counts in pages, of 64 KB at most.
 _PAGE = 65536
+#: systemd rounds up to hundredths of a CPU when it writes a limit again; the kernel counts in microseconds of 100 ms.
+_ROUNDED, _COUNTED = NANO // 100, NANO // 100_000
 
 
 def _of_plan(facts: Facts, kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -42,27 +44,41 @@ def limits(facts: Facts) -> Outcome:
         has = (one["cpus"] / NANO, one["memory"], one["pids"])
         lines.append(f"{one['name']}: {_amounts(*has[:2])}, {has[2]} processes")
         anew = f"docker service update --force {facts.stack}_{one['service']}"
-        problems += [f"{one['name']} was changed by docker update: {what}: {anew}" for what in _by_hand(one)]
+        problems += [f"{one['name']} was changed by docker update: {what}: {anew}" for what in _by_hand(one, facts)]
         wanted = planned.get(one["service"])
+        of_service = services_of(facts).get(one["service"], {}).get("values", {}).get("limits", {})
+        alike = all(of_service.get(kind, one[kind]) == one[kind] for kind in ("cpus", "memory", "pids"))
         if wanted is None:
             if not all(has):
                 problems.append(f"{one['service']} is not limited")
+            elif not alike:
+                problems.append(
+                    f"{one['name']} may use {_amounts(*has[:2])} and {has[2]} processes, unlike its service: {anew}"
+                )
         elif (round(has[0], 6), *has[1:]) != (round(float(wanted["cpus"]), 6), wanted["memory"], wanted["pids"]):
-            of_service = services_of(facts).get(one["service"], {}).get("values", {}).get("limits", {})
-            alike = (of_service.get("cpus"), of_service.get("memory")) == (one["cpus"], one["memory"])
             problems.append(
                 f"{one['service']} may use {_amounts(*has[:2])} and {has[2]} processes, "
                 f"not {_amounts(wanted['cpus'], wanted['memory'])} and {wanted['pids']}"
-                + ("" if alike and of_service.get("pids") == one["pids"] else f": {anew}")
+                + ("" if of_service and alike else f": {anew}")
             )
     return none_of(problems, f"{len(lines)} containers limited as planned", "\n".join(lines), fix=site_for(problems))
 
 
-def _by_hand(container: Mapping[str, Any]) -> list[str]:
+def _by_hand(container: Mapping[str, Any], facts: Facts) -> list[str]:
     """What was done to a running container and is no option of its service."""
     found, limit, in_force = list(container["by_hand"]), container["memory"], container["memory_in_force"]
     if limit and in_force is not None and abs(in_force - limit) >= _PAGE:
         found.append(f"the kernel gives it {format_size(in_force) if in_force else 'any amount'} of memory")
+    cpus, processes = container["cpus_in_force"], container["pids_in_force"]
+    if container["cpus"] and cpus is not None and not -_COUNTED <= cpus - container["cpus"] <= _ROUNDED:
+        found.append(f"the kernel gives it {f'{cpus / NANO:g}' if cpus else 'every'} CPU")
+    if container["pids"] and processes not in (None, container["pids"]):
+        found.append(f"the kernel gives it {processes or 'any number of'} processes")
+    # The engine gives as much swap as memory, and where the kernel has no limit for it, says so.
+    ordinary = (0, 2 * limit, *(() if facts.seen["engine"]["info"]["SwapLimit"] else (-1,)))
+    if container["memory_swap"] not in ordinary:
+        swap = container["memory_swap"]
+        found.append(f"MemorySwap {format_size(swap) if swap > 0 else swap}")
     return found
 
 

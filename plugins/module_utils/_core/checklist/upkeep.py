@@ -226,10 +226,9 @@ def _other_releases(facts: Facts) -> dict[str, str]:
     seen, said = facts.seen["updates"], {}
     if not seen["codename"]:
         return {}
-    own = [f"{seen['codename']}{suffix}" for suffix in ("", "-updates", "-security", "-backports")]
     for one in seen["releases"]:
         # What is no Debian's has names of its own.
-        if one["origin"].split()[:1] == ["Debian"] and one["codename"] not in own:
+        if one["origin"].split()[:1] == ["Debian"] and not f"{one['codename']}-".startswith(f"{seen['codename']}-"):
             path, _colon, number = one["entry"].rpartition(":")
             mend = f"take {one['release']} out of the Suites of {path} (its entry {number})"
             if path.endswith(".list"):

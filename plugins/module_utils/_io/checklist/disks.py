@@ -71,19 +71,23 @@ def _entries(table: str) -> Iterator[tuple[str, str, str, set[str]]]:
     """Device, place, kind and options of each line of /etc/fstab."""
     for words in (line.split() for line in table.splitlines()):
         if len(words) >= _FIELDS and not words[0].startswith("#"):
-            yield words[0], words[1], words[2], {*words[3].split(",")}
+            yield words[0], words[1].rstrip("/") or "/", words[2], {*words[3].split(",")}
 
 
 def lost(table: str) -> list[str]:
     """Of /etc/fstab, what the next start waits for in vain, and then goes no further."""
     found = []
     for device, _place, _kind, options in _entries(table):
-        if not {"noauto", "nofail"} & options:
-            kind, equals, name = device.partition("=")
-            path = f"/dev/disk/by-{kind.lower()}/{name.strip(chr(34))}" if equals else kind
-            if path.startswith("/dev/") and not os.path.exists(path):
-                found.append(device)
+        if not {"noauto", "nofail"} & options and _is_away(device):
+            found.append(device)
     return found
+
+
+def _is_away(device: str) -> bool:
+    """Whether a disk of /etc/fstab is not there."""
+    kind, equals, name = device.partition("=")
+    path = f"/dev/disk/by-{kind.lower()}/{name.strip(chr(34))}" if equals else kind
+    return path.startswith("/dev/") and not os.path.exists(path)
 
 
 def unlisted(table: str, mounts: str, units: set[str], needed: tuple[str, ...]) -> list[str]:
@@ -99,12 +103,13 @@ def unlisted(table: str, mounts: str, units: set[str], needed: tuple[str, ...]) 
 
 
 def unmounted(table: str, mounts: str) -> list[str]:
-    """Of /etc/fstab, what is to be mounted with the host and is not."""
+    """Of /etc/fstab, what is to be mounted with the host and is not, but disks that may be away and are."""
     has = {line.split()[1] for line in mounts.splitlines()}
     return [
         place
-        for _device, place, kind, options in _entries(table)
+        for device, place, kind, options in _entries(table)
         if place.startswith("/") and kind != "swap" and "noauto" not in options and place not in has
+        if not ("nofail" in options and _is_away(device))
     ]
 
 

@@ -15,12 +15,13 @@ from ..._core.errors import FirstbellError
 from ..._core.service_diff import changed_options, changes_between
 from ..._core.service_spec import DIGEST_LABEL, actual_values, digest
 from .. import engine_api, engine_daemon, system
-from ..operations.containers import kills, memory_limit, moment
+from ..operations.containers import cpu_limit, kills, memory_limit, moment, pids_limit
 
 _SERVICE_LABEL = "com.docker.swarm.service.name"
 #: Of an image that was built here its own tag (image_engine.py).
 _VERSION_LABEL = "org.opencontainers.image.version"
 _ONE_PLACE = ("NoNewPrivs", "CapEff", "Seccomp", "Uid")
+_INFO = ("ServerVersion", "LoggingDriver", "SecurityOptions", "LiveRestoreEnabled", "SwapLimit")
 #: By this policy the engine starts a container when it starts itself, also one that was stopped.
 _COMES_BACK = "always"
 #: As many versions the playbook rollback goes back.
@@ -45,9 +46,7 @@ def gather(stack: str) -> dict[str, Any]:
     info = engine_api.call("GET", "/info")
     manager = bool(info["Swarm"]["ControlAvailable"])
     return {
-        "info": {
-            key: info.get(key) for key in ("ServerVersion", "LoggingDriver", "SecurityOptions", "LiveRestoreEnabled")
-        },
+        "info": {key: info.get(key) for key in _INFO},
         "services": _services(stack, networks) if manager else {},
         "other_services": _other_services(stack) if manager else {},
         "swarm": engine_api.call("GET", "/swarm")["Spec"] if manager else {},
@@ -85,7 +84,11 @@ def _services(stack: str, networks: list[Mapping[str, Any]]) -> dict[str, Any]:
             "update": (service.get("UpdateStatus") or {}).get("State", ""),
             "running": sum(task["Status"]["State"] == "running" for task in own),
             "failed": [
-                {"error": task["Status"].get("Err", ""), "at": task["Status"]["Timestamp"]}
+                {
+                    "error": task["Status"].get("Err", ""),
+                    "at": task["Status"]["Timestamp"],
+                    "slot": task.get("Slot") or task.get("NodeID", ""),
+                }
                 for task in own
                 if task["Status"]["State"] in ("failed", "rejected")
             ],
@@ -175,7 +178,10 @@ def _container(stack: str, shown: Mapping[str, Any]) -> dict[str, Any]:
         "cpus": host["NanoCpus"] or 0,
         "pids": host["PidsLimit"] or 0,
         "by_hand": _by_hand(host),
+        "memory_swap": host.get("MemorySwap") or 0,
         "memory_in_force": memory_limit(state["Pid"]),
+        "cpus_in_force": cpu_limit(state["Pid"]),
+        "pids_in_force": pids_limit(state["Pid"]),
         "security": host.get("SecurityOpt") or [],
         "apparmor": shown.get("AppArmorProfile", ""),
         "confined": _confined(state["Pid"]),

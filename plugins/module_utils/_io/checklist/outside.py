@@ -17,6 +17,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from . import documents, vault
 from .certificates import fingerprint
@@ -71,9 +72,9 @@ def gather(
         edge["ca_file"],
     )
     gatherers = {
-        "scan": lambda: {address: scan(address, _ports(facts)) for address in addresses if address},
+        "scan": lambda: {address: _scanned(address, facts) for address in addresses if address},
         "tls": lambda: {**tls(site), "disk": facts.get("certificate", {})},
-        "site": lambda: answers(site, edge, expected.get("monitoring", {}).get("paths", [])),
+        "site": lambda: answers(site, edge, expected.get("monitoring", {})),
         "names": lambda: {
             **resolve(site.domain),
             "aliases": {one: resolve(one)["addresses"] for one in edge["aliases"]},
@@ -98,6 +99,23 @@ def gather(
 def _ports(facts: Mapping[str, Any]) -> list[int]:
     """What is worth a try: the ports that something listens on, and those that others are known by."""
     return sorted({*_WELL_KNOWN, *_FURTHER, *(int(port) for port in facts.get("listeners", []))})
+
+
+def _scanned(address: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The open ports; of this machine itself none is tried, as its firewall lets everything through to itself."""
+    own = is_own(address)
+    return {**({"open": [], "tried": 0} if own else scan(address, _ports(facts))), "own": own}
+
+
+def is_own(address: str) -> bool:
+    """Whether an address is one of this machine's."""
+    family, _kind, _protocol, _name, target = socket.getaddrinfo(address, 0, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, socket.SOCK_STREAM) as one:
+        try:
+            one.bind(target)
+        except OSError:
+            return False
+    return True
 
 
 def scan(address: str, ports: Iterable[int]) -> dict[str, Any]:
@@ -207,14 +225,17 @@ def ask(site: Site, path: str, *, secured: bool = True, method: str = "GET", nam
     }
 
 
-def answers(site: Site, edge: Mapping[str, Any], guarded: Iterable[str] = ()) -> dict[str, Any]:
+def answers(site: Site, edge: Mapping[str, Any], monitoring: Mapping[str, Any]) -> dict[str, Any]:
     """A visitor's first steps, and those of somebody who looks for what is none of his business."""
-    page, path = ask(site, "/"), "/"
+    path = monitoring.get("probe_path", "/")
+    page = ask(site, path)
     for _step in range(_REDIRECTS):
-        target = page["headers"].get("location", "")
-        if page["status"] not in (301, 302, 303, 307, 308) or not target:
+        target = urlsplit(urljoin(f"https://{site.domain}{path}", page["headers"].get("location", "")))
+        # Who signs in elsewhere is sent there, and that is the site's answer.
+        elsewhere = target.hostname not in (site.domain, *edge["aliases"])
+        if page["status"] not in (301, 302, 303, 307, 308) or "location" not in page["headers"] or elsewhere:
             break
-        path = re.sub(r"^https?://[^/]+", "", target) or "/"
+        path = (target.path or "/") + (f"?{target.query}" if target.query else "")
         page = ask(site, path)
     asset = _asset(page, edge["static_paths"])
     return {
@@ -224,7 +245,7 @@ def answers(site: Site, edge: Mapping[str, Any], guarded: Iterable[str] = ()) ->
         "plain": _shown(ask(site, "/firstbell-verify", secured=False)),
         "stranger": _shown(ask(site, "/", secured=False, name=_UNKNOWN_NAME)),
         "private": _shown(ask(site, "/api/metrics")),
-        "guarded": {path: ask(site, f"{path.rstrip('/')}/-/ready")["status"] for path in guarded},
+        "guarded": {path: ask(site, f"{path.rstrip('/')}/-/ready")["status"] for path in monitoring.get("paths", ())},
         "ready": _shown(ask(site, edge["readiness_path"])),
         "asset": asset,
         "static": [_shown(ask(site, asset)) for _time in range(2)] if asset else [],

@@ -19,6 +19,8 @@ from .. import engine_api, system
 _SERVICE = "com.docker.swarm.service.name"
 _SECOND = 1_000_000_000
 _AT_ONCE = 4
+#: Microseconds: the kernel's own, and the engine's.
+_PERIOD = 100_000
 _FILES = ("inactive_file", "active_file")
 _FAILED = ("failed", "rejected")
 
@@ -159,18 +161,35 @@ def kills(pid: int) -> int | None:
 
 def memory_limit(pid: int) -> int | None:
     """The limit in bytes that the kernel enforces on the container, 0 for none; None where it does not say."""
-    value = (_of_group(pid, "memory.max", "memory.limit_in_bytes") or "").strip()
+    return _number(_of_group(pid, "memory.max", "memory.limit_in_bytes"))
+
+
+def pids_limit(pid: int) -> int | None:
+    """How many processes the kernel lets the container have, 0 for any number; None where it does not say."""
+    return _number(_of_group(pid, "pids.max", "pids.max", "pids"))
+
+
+def cpu_limit(pid: int) -> int | None:
+    """The billionths of a CPU that the kernel gives the container, 0 for all; None where it does not say."""
+    # Version 1 has the period in another file, and -1 for no limit.
+    quota, _space, period = (_of_group(pid, "cpu.max", "cpu.cfs_quota_us", "cpu") or "").strip().partition(" ")
+    amount = _number("max" if quota == "-1" else quota)
+    return amount and amount * _SECOND // int(period or _PERIOD)
+
+
+def _number(text: str | None) -> int | None:
+    value = (text or "").strip()
     return int(value) if value.isdigit() else 0 if value == "max" else None
 
 
-def _of_group(pid: int, unified: str, legacy: str) -> str | None:
-    """A file of the control group of a process that counts its memory, by its name in version 2 and 1."""
+def _of_group(pid: int, unified: str, legacy: str, controller: str = "memory") -> str | None:
+    """A file of the control group of a process that counts its memory or the like, by its name in version 2 and 1."""
     for line in (system.read_text(f"/proc/{pid}/cgroup") or "").splitlines():
         _number, controllers, group = line.split(":", 2)
         if controllers == "":
             path = f"/sys/fs/cgroup{group}/{unified}"
-        elif "memory" in controllers.split(","):
-            path = f"/sys/fs/cgroup/memory{group}/{legacy}"
+        elif controller in controllers.split(","):
+            path = f"/sys/fs/cgroup/{controller}{group}/{legacy}"
         else:
             continue
         with contextlib.suppress(OSError):  # it has ended meanwhile

@@ -23,6 +23,9 @@ def judged(**changes: Any) -> Outcome:
     [
         {"codename": "trixie-updates"},
         {"codename": "trixie-backports", "origin": "Debian Backports"},
+        {"codename": "trixie-backports-sloppy", "origin": "Debian Backports"},
+        {"codename": "trixie-proposed-updates"},
+        {"codename": "trixie-debug"},
         {"codename": "trixie", "release": "stable"},
         {"codename": "sid", "origin": "Docker"},
         {"codename": "$(CODENAME)", "origin": "$(ORIGIN)"},

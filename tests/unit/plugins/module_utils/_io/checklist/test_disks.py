@@ -33,6 +33,8 @@ UUID=1 / ext4 defaults 0 1
 /dev/sdc /srv ext4 defaults 0 2
 /dev/sdd /mnt/usb ext4 noauto 0 2
 /dev/sde none swap sw 0 0
+/dev/nope /mnt/backup/ ext4 nofail 0 2
+/dev/null /mnt/other/ ext4 nofail 0 2
 """
 
 
@@ -53,8 +55,9 @@ def test_disks_that_nothing_mounts_at_the_next_start_are_told() -> None:
 
 
 def test_what_is_to_be_mounted_and_is_not_is_told() -> None:
-    assert disks.unmounted(TABLE, "/dev/sda / ext4 rw 0 0") == ["/srv"]
-    assert disks.unmounted(TABLE, "/dev/sda / ext4 rw 0 0\n/dev/sdc /srv ext4 rw 0 0") == []
+    assert disks.unmounted(TABLE, "/dev/sda / ext4 rw 0 0") == ["/srv", "/mnt/other"]
+    mounted = "/dev/sda / ext4 rw 0 0\n/dev/sdc /srv ext4 rw 0 0\n/dev/null /mnt/other ext4 rw 0 0"
+    assert disks.unmounted(TABLE, mounted) == []
 
 
 def test_an_array_that_lacks_a_disk_is_told() -> None:

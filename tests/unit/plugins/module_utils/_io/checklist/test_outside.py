@@ -36,7 +36,9 @@ class Handler(BaseHTTPRequestHandler):
             return
         if self.path == "/":
             self.answer(302, location="/home")
-        elif self.path == "/home":
+        elif self.path.startswith("/to-"):
+            self.answer(302, location=f"https://{self.path[4:]}/home?next=1")
+        elif self.path.partition("?")[0] == "/home":
             self.answer(200, b'<script src="/_next/static/a-1.js">', set_cookie="edge_replica=1; Secure")
         elif self.path == "/_next/static/a-1.js":
             self.answer(200, b"1", x_cache="HIT")
@@ -77,6 +79,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[outside.Site]:
 
 def edge(**more: Any) -> dict[str, Any]:
     return {
+        "aliases": ["www.school.test"],
         "static_paths": ["/_next/static/"],
         "readiness_path": "/home",
         "sign_in_path": "/login",
@@ -120,13 +123,37 @@ def test_a_name_that_is_not_the_certificates_is_not_trusted(site: outside.Site) 
 
 
 def test_a_visitors_first_steps(site: outside.Site) -> None:
-    seen = outside.answers(site, edge())
+    seen = outside.answers(site, edge(), {})
     assert (seen["path"], seen["page"]["status"], seen["ready"]["status"]) == ("/home", 200, 200)
     assert seen["page"]["cookies"] == ["edge_replica=1; Secure"]
     assert seen["asset"] == "/_next/static/a-1.js"
     assert [one["headers"]["x-cache"] for one in seen["static"]] == ["HIT", "HIT"]
     assert seen["private"]["status"] == 404
     assert seen["stranger"]["status"] == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "path", "status"),
+    [
+        ("/to-school.test:8443", "/home?next=1", 200),
+        ("/to-www.school.test", "/home?next=1", 200),
+        ("/to-login.example.com", "/to-login.example.com", 302),
+        ("/nowhere", "/nowhere", 404),
+    ],
+)
+def test_the_first_page_may_have_a_path_and_lead_elsewhere(
+    site: outside.Site, first: str, path: str, status: int
+) -> None:
+    seen = outside.answers(site, edge(), {"probe_path": first})
+    assert (seen["path"], seen["page"]["status"]) == (path, status)
+
+
+def test_this_machines_own_addresses_are_not_tried() -> None:
+    assert outside.is_own("127.0.0.1")
+    assert not outside.is_own("192.0.2.7")
+    expected = {"edge": edge(domain=DOMAIN, http_port=1, https_port=1, certificate="", ca_file="")}
+    seen, _errors = outside.gather(["scan"], ["127.0.0.1", ""], expected, {})
+    assert seen["scan"] == {"127.0.0.1": {"open": [], "tried": 0, "own": True}}
 
 
 def test_a_limit_is_met(site: outside.Site) -> None:
