@@ -37,8 +37,8 @@ table inet firstbell { # handle 1
 }
 table ip filter { # handle 2
 	chain DOCKER { # handle 21
-		ip daddr 10.9.0.3 iifname != "docker_gwbridge" oifname "docker_gwbridge" tcp dport 8080 counter accept # handle 8
-		ip daddr 10.9.0.3 iifname != "docker_gwbridge" oifname "docker_gwbridge" tcp dport 8443 counter accept # handle 9
+		ip daddr 10.9.0.3 iifname != "docker_gwbridge" oifname "docker_gwbridge" tcp dport 8080 counter accept
+		ip daddr 10.9.0.3 iifname != "docker_gwbridge" oifname "docker_gwbridge" tcp dport 8443 counter accept
 	}
 
 	chain DOCKER-ISOLATION-STAGE-1 { # handle 22

@@ -74,7 +74,12 @@ def examine(host: Host) -> tuple[list[Finding], dict[str, Any]]:
     repository_bytes = sum(entry.size for archive in facts.archives.values() for entry in archive)
     repository_bytes += sum(backup.stored for backup in facts.stanza.backups)
     slow = slow_backups(facts.stanza, intervals(_elapses(host)), host.config.command)
-    return [*judge(host.config, facts), *slow, *inventory.of_database(host, present, facts.stanza)], {
+    return [
+        *judge(host.config, facts),
+        *slow,
+        *inventory.of_database(host, present, facts.stanza),
+        *inventory.unreadable(host),
+    ], {
         "time": facts.now,
         "newest_restorable": newest_restorable(facts),
         "archive_failed": server.failed if server else None,
@@ -101,7 +106,8 @@ def look(host: Host) -> Facts:
         if repository.code in (0, 2):
             number = repository.number
             archives[number], starts[number], timelines[number] = postgres.archive(number, stanza)
-    drill = read_record(host, "drill")
+    drill, reading = read_record(host, "drill"), read_record(host, "read")
+    sound = not any(verdict["problems"] for verdict in reading.get("verdicts", ()))
     return Facts(
         now=time.time(),
         stanza=stanza,
@@ -113,7 +119,8 @@ def look(host: Host) -> Facts:
         timers={name: _runs(name) for name in host.config.postgres.schedule},
         free=shutil.disk_usage(f"{host.config.backup}/repository").free,
         installed=system.modified_at(f"{host.config.repository}/key.fingerprint"),
-        last_read=float(read_record(host, "read").get("time", 0)),
+        last_read=float(reading.get("time", 0)),
+        last_sound=float(reading.get("time", 0)) if sound else 0.0,
         last_drill=float(drill.get("ended", 0)),
         drill_success=bool(drill.get("success", True)),
     )

@@ -21,6 +21,7 @@ from .._core.pgbackrest import Stanza
 from .._io import system
 from .host import Host
 from .metrics import read_record
+from .redis import UID
 
 DATABASE, FILES = "repository", "files-repository"
 """Names of the records."""
@@ -86,6 +87,31 @@ def of_database(host: Host, present: Mapping[str, Marks], stanza: Stanza) -> lis
         for label, files in known.items()
         if label in present and (wrong := damage(files, present[label]))
     ]
+
+
+def unreadable(host: Host) -> list[Finding]:
+    """Files of the repository on the host that the database cannot read when it is restored."""
+    tops = [f"{host.config.repository}/{name}" for name in ("archive", "backup")]
+    paths = (
+        os.path.join(folder, name)
+        for top in tops
+        for folder, folders, names in os.walk(top)
+        for name in (*folders, *names)
+    )
+    found = [path for path in paths if not _readable(path)]
+    if not found:
+        return []
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    fix = f"chown --recursive {UID}:{UID} {' '.join(tops)} && chmod --recursive u+rX {' '.join(tops)}"
+    return [Finding("repository 1", f"{found[0]}{more} cannot be read by user {UID}, as whom the database runs", fix)]
+
+
+def _readable(path: str) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        status = os.lstat(path)
+        needed = stat.S_IRUSR | (stat.S_IXUSR if stat.S_ISDIR(status.st_mode) else 0)
+        return stat.S_ISLNK(status.st_mode) or (status.st_uid == UID and status.st_mode & needed == needed)
+    return True
 
 
 # -- of the files: restic adds and removes files, while it holds their lock

@@ -13,12 +13,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from .ages import AHEAD, ahead
 from .backup_config import Config
 from .findings import Finding
 from .pgbackrest import Backup, Stanza
 from .restore_target import utc
 from .units import format_duration
-from .wal import SEGMENT_BYTES, Archived, Gap, Segment, covers, find_gaps, parse_segment
+from .wal import SEGMENT_BYTES, Archived, Gap, Segment, changed_later, covers, find_gaps, parse_segment
 
 HOUR, DAY = 3600.0, 86400.0
 #: The oldest that the newest backup may be, by any kind, and the newest full one.
@@ -65,7 +66,7 @@ class Facts:
     ``archives``: the WAL in each repository; ``starts``: where its timelines begin;
     ``histories``: the timelines whose history file is there, which after a restore are not all that it tells of.
     ``folders``: names of the backups whose files are in each repository, where that was looked at.
-    ``timers``: whether each runs. Ages since 1970; 0 for never.
+    ``timers``: whether each runs. Ages since 1970; 0 for never. ``last_sound``: when every byte was read, and was well.
     """
 
     now: float
@@ -80,6 +81,7 @@ class Facts:
     free: int = 0
     installed: float = 0
     last_read: float = 0
+    last_sound: float = 0
     last_drill: float = 0
     drill_success: bool = True
 
@@ -130,7 +132,13 @@ def gaps_of(facts: Facts, repository: int) -> list[Gap]:
 def judge(config: Config, facts: Facts) -> list[Finding]:
     """Everything that stands between now and a restore."""
     findings = [*_repositories(config, facts), *_schedule(config, facts), *_space(config, facts)]
-    findings += [*_archiving(config, facts), *_offsite(config, facts), *_ages(config, facts)]
+    findings += [
+        *_archiving(config, facts),
+        *_offsite(config, facts),
+        *_ages(config, facts),
+        *_dated_ahead(config, facts),
+        *_changed_wal(config, facts),
+    ]
     for number in config.postgres.repositories:
         findings += [*_lost_backups(config, facts, number), *_gaps(config, facts, number)]
     return findings
@@ -201,17 +209,45 @@ def _ages(config: Config, facts: Facts) -> Iterator[Finding]:
             elif facts.now - newest.stop > most:
                 age = format_duration(round(facts.now - newest.stop))
                 yield Finding(where, f"the newest {name} is {age} old", f"Type: {config.command} backup --type {kind}")
+    installed = 0 if ahead(facts.now, facts.installed) else facts.installed
     for name, last, most, command in (
         ("reading", facts.last_read, READ_AGE, "check --read"),
         ("rehearsal", facts.last_drill, DRILL_AGE, "drill"),
     ):
-        if facts.now - max(last, facts.installed) > most:
+        if ahead(facts.now, last):
+            yield Finding(name, f"the last one is {ahead(facts.now, last)}", f"Type: {config.command} {command}")
+        elif facts.now - max(last, installed) > most:
             what = "every byte was read" if name == "reading" else "a restore was rehearsed"
             when = f"at {utc(last)[:19]} UTC" if last else "never"
             yield Finding(name, f"{what} last {when}", f"Type: {config.command} {command}")
     # One of before says nothing of a new repository.
     if facts.last_drill > facts.installed and not facts.drill_success:
         yield Finding("rehearsal", "the last one failed", f"See {config.backup}/records/drill.json; repeat it")
+
+
+def _dated_ahead(config: Config, facts: Facts) -> Iterator[Finding]:
+    """Backups that were made while the clock was wrong."""
+    for backup in facts.stanza.backups:
+        told = ahead(facts.now, backup.stop)
+        if told:
+            fix = f"Once the clock is right: {config.command} forget {backup.label}, then: {config.command} backup"
+            yield Finding(f"repository {backup.repository}", f"{backup.label} is {told}", fix)
+
+
+def _changed_wal(config: Config, facts: Facts) -> Iterator[Finding]:
+    """WAL on the host that was changed since it was archived. The store is fed later, and not always in order."""
+    seen = facts.last_sound, facts.now + AHEAD
+    found = [e for e in changed_later(facts.archives.get(1, ())) if not e.size or seen[0] < e.time <= seen[1]]
+    if found:
+        name = found[0].segment.name
+        more = f" and {len(found) - 1} more files of WAL" if len(found) > 1 else ""
+        problem = "is empty" if not found[0].size else "was changed after it was archived"
+        fix = (
+            f"What is lost: {config.command} check --read; where it finds all well, the file is taken as it is. "
+            f"Otherwise rm {config.repository}/archive/{config.stack}/*/*/{name}-*; {config.command} check then says "
+            "what can be restored no more, and what to do"
+        )
+        yield Finding("repository 1", f"{name}{more} {problem}", fix)
 
 
 def _lost_backups(config: Config, facts: Facts, number: int) -> Iterator[Finding]:

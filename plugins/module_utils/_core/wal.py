@@ -12,13 +12,15 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .errors import FirstbellError
 
 SEGMENT_BYTES = 16 * 1024 * 1024
 _PER_HIGH = 0x100000000 // SEGMENT_BYTES
+#: Seconds by which files that are archived at once may overtake each other.
+_LATE = 300
 _NAME = re.compile(r"[0-9A-F]{24}")
 _ARCHIVED = re.compile(r"(?:.*/)?([0-9A-F]{24})-[0-9a-f]{40}(?:\.[a-z0-9]+)?")
 
@@ -88,6 +90,17 @@ def parse_listing(text: str) -> list[Archived]:
             if entry["type"] == "file" and (match := _ARCHIVED.fullmatch(path))
         ]
     return sorted(found, key=lambda archived: archived.segment)
+
+
+def changed_later(archive: Sequence[Archived]) -> list[Archived]:
+    """Of the files in their order, those that are empty, or were written long after the one that follows them."""
+    followers = [*archive[1:], None]
+    return [
+        entry
+        for entry, after in zip(archive, followers)
+        if not entry.size
+        or (after and after.segment.timeline == entry.segment.timeline and entry.time - after.time > _LATE)
+    ]
 
 
 def folders(text: str) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timezone
 
+from ..ages import ahead, is_young
 from ..backup_check import DAY, DRILL_AGE, FULL_AGE, NEWEST_AGE
 from ..secrets import check_secrets, missing_secrets
 from ..units import format_duration
@@ -87,6 +88,7 @@ def backup_ages(facts: Facts) -> Outcome:
             problems.append(f"there is no {name}")
         elif now - max(stops) > most:
             problems.append(f"the newest {name} is {_age(now, max(stops))} old")
+    problems += [f"{one['label']} is {ahead(now, one['stop'])}" for one in backups if ahead(now, one["stop"])]
     problems += [f"{one['label']} has errors" for one in backups if one["error"]]
     newest = max((one["stop"] for one in backups), default=0)
     return none_of(problems, f"{len(backups)} backups, the newest {_age(now, newest)} old", "\n".join(lines))
@@ -112,11 +114,12 @@ def backup_dump(facts: Facts) -> Outcome:
         return off
     now, dumps = facts.seen["host"]["now"], facts.seen["backups"]["dumps"]
     damaged = facts.seen["backups"]["damaged_dumps"]
-    if not dumps and not damaged and now - facts.seen["backups"]["since"] < NEWEST_AGE:
+    if not dumps and not damaged and is_young(now, facts.seen["backups"]["since"], NEWEST_AGE):
         return skipped("the first one is due within a day of the deployment")
     if not dumps:
         return failed("; ".join(["there is none", *damaged]))
     problems = [f"the newest is {_age(now, dumps[-1])} old"] if now - dumps[-1] > NEWEST_AGE else []
+    problems += [f"the newest is {ahead(now, dumps[-1])}"] if ahead(now, dumps[-1]) else []
     problems += damaged
     return none_of(problems, f"{len(dumps)} dumps, the newest {_age(now, dumps[-1])} old")
 
@@ -141,11 +144,13 @@ def backup_files(facts: Facts) -> Outcome:
     record = facts.seen["backups"]["records"].get("files-backup")
     if not record:
         return failed("there is no record of one")
-    age, components = facts.seen["host"]["now"] - record.get("ended", 0), record.get("components", {})
+    now, ended, components = facts.seen["host"]["now"], record.get("ended", 0), record.get("components", {})
+    age = now - ended
     problems = [str(failure) for failure in record.get("failures", [])]
     problems += [f"{name} is not in it" for name in wanted if name not in components]
     if age > facts.expected["backup"]["files_age"]:
         problems.append(f"the last one is {format_duration(round(age))} old")
+    problems += [f"the last one is {ahead(now, ended)}"] if ahead(now, ended) else []
     problems += [problem for problem in _told(facts) if problem.startswith(_OF_FILES)]
     later = facts.seen["backups"]["records"].get("files-check", {})
     problems += [f"the last check: {text}" for text in later.get("findings", [])]
@@ -226,7 +231,7 @@ def restore_drill(facts: Facts) -> Outcome:
     if (record or {}).get("ended", 0) < facts.expected.get("rehearsed_since", 0):
         return failed(NOT_MADE)
     if not record:
-        if now - seen["since"] < DRILL_AGE:
+        if is_young(now, seen["since"], DRILL_AGE):
             return skipped(
                 "the first rehearsal is due within a day of the deployment; now: {stack}-backup drill".replace(
                     "{stack}", facts.stack
@@ -235,6 +240,7 @@ def restore_drill(facts: Facts) -> Outcome:
         return failed("none was ever made")
     age = now - record.get("ended", 0)
     problems = [] if age <= DRILL_AGE else [f"the last one was {format_duration(round(age))} ago"]
+    problems += [f"the last one is {ahead(now, record['ended'])}"] if ahead(now, record.get("ended", 0)) else []
     if not record.get("success"):
         problems.append("the last one failed")
     lost, took = record.get("recovery_point"), record.get("recovery_time")

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..ages import ahead
 from ..units import format_duration
 from .model import Check, Facts, Outcome, check, failed, none_of, passed, skipped, warned
 
 _HOUR, _DAY = 3600, 86400
-#: A clock that is set right may go back by seconds.
-_AHEAD = 300
 NOT_MADE = "this run could not make it; its output says why"
 
 
@@ -61,8 +60,8 @@ def _of(last: Mapping[str, Any], now: float, age: int) -> Outcome:
     old = now - last["time"]
     if last["problem"]:
         return failed(str(last["problem"]))
-    if old < -_AHEAD:
-        return failed(f"the record is dated {format_duration(round(-old))} ahead; see the host's clock")
+    if ahead(now, last["time"]):
+        return failed(f"the record is {ahead(now, last['time'])}")
     measured = ", ".join(f"{name} {value:g}" for name, value in last["measured"].items())
     said = f"{measured or 'nothing measured'}; {format_duration(max(0, round(old)))} ago"
     lines = "\n".join(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ..ages import ahead, is_young
 from ..autoscaler import calendar
 from ..errors import InputError
 from .model import Facts, Judge, Outcome, check, failed, none_of, skipped, warned
@@ -109,11 +110,12 @@ def night_work(facts: Facts) -> Outcome:
     seen = facts.seen["scaling"]
     last, now = seen["night"], seen["now"]
     if not last:
-        if now - seen["night_since"] < 2 * _DAY:
+        if is_young(now, seen["night_since"], 2 * _DAY):
             return skipped("it was installed within the last two days; the first night is to come")
         return failed("it was never done")
     lines = [f"{one['kind']} {one['what']}: {one['said']} ({one['why']})" for one in last["done"]]
     problems = list(last["failed"])
+    problems += [f"the last time is {ahead(now, last['at'])}"] if ahead(now, last["at"]) else []
     age = (now - last["at"]) / _DAY
     if age > _NIGHTS:
         problems.append(f"not done for {age:.1f} days")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -61,6 +62,18 @@ def test_a_backup_without_any_files_is_missed_elsewhere(host: Host) -> None:
     assert look(host, "one") == []
     (Path(host.config.directory) / "lost").rename(bundle(host).parents[1])
     assert look(host, "one") == []
+
+
+def test_what_the_database_could_not_read_is_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inventory, "UID", os.getuid())
+    assert inventory.unreadable(host) == []
+    bundle(host).chmod(0)
+    found = inventory.unreadable(host)
+    assert found[0].problem.startswith(f"{bundle(host)} cannot be read by user")
+    assert f"chmod --recursive u+rX {host.config.repository}/archive" in found[0].fix
+    bundle(host).chmod(0o640)
+    monkeypatch.setattr(inventory, "UID", os.getuid() + 1)
+    assert "backup/school and 3 more cannot be read" in inventory.unreadable(host)[0].problem
 
 
 def pack(host: Host, name: str) -> Path:

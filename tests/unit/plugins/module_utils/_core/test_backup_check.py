@@ -106,6 +106,9 @@ def test_what_is_sound_is_found_sound() -> None:
         (facts(last_read=0), "every byte was read last never", "school-backup check --read"),
         (facts(last_read=NOW - 9 * DAY), "every byte was read last at", "school-backup check --read"),
         (facts(last_drill=NOW - 2 * DAY), "a restore was rehearsed last at", "school-backup drill"),
+        (facts(last_read=NOW + DAY), "the last one is dated 24h ahead", "school-backup check --read"),
+        (facts(last_drill=NOW + DAY), "the last one is dated 24h ahead", "school-backup drill"),
+        (facts(last_read=0, installed=NOW + DAY), "every byte was read last never", "school-backup check --read"),
         (facts(drill_success=False), "the last one failed", "/opt/school/backup/records/drill.json"),
         (
             facts(last_archived_wal=Segment(1, 22).name),
@@ -127,6 +130,30 @@ def test_a_store_that_refuses_the_account_is_told_as_such() -> None:
     assert any("403 (Forbidden)" in line and "backup_s3_secret_key" in line and "timedatectl" in line for line in lines)
 
 
+def rewritten(number: int, **changes: int) -> Facts:
+    """A file of WAL that somebody has changed an hour ago, before it was read."""
+    entries = archived(*range(10, 21), newest=NOW - 4 * HOUR)
+    entries[number - 10] = replace(entries[number - 10], time=int(NOW - HOUR), **changes)
+    return facts(archives={1: entries}, last_archived=NOW - 30)
+
+
+def test_wal_that_was_changed_since_it_was_archived_is_told_until_all_was_read_and_well() -> None:
+    name = Segment(1, 12).name
+    line = next(line for line in told(rewritten(12)) if "was changed after it was archived" in line)
+    assert line.startswith(f"repository 1: {name} was changed")
+    assert "school-backup check --read" in line
+    assert f"rm /opt/school/backup/repository/postgres/archive/school/*/*/{name}-*" in line
+    assert not any(name in line for line in told(replace(rewritten(12), last_sound=NOW - 60)))
+    assert any(f"{name} is empty" in line for line in told(replace(rewritten(12, size=0), last_sound=NOW - 60)))
+
+
+def test_the_newest_file_and_one_of_a_clock_that_was_ahead_were_not_changed() -> None:
+    assert not any("was changed" in line for line in told(rewritten(20)))
+    entries = archived(*range(10, 21))
+    entries[3] = replace(entries[3], time=int(NOW + DAY))
+    assert told(facts(archives={1: entries})) == []
+
+
 def with_backups(*backups: Backup, archive: list[Archived] | None = None, code: int = 0) -> Facts:
     stanza = replace(SOUND.stanza, backups=backups, repositories=(Repository(1, code, "no\n  way", ""),))
     return replace(SOUND, stanza=stanza, archives={1: archive if archive is not None else archived(*range(10, 21))})
@@ -146,6 +173,7 @@ def missing(number: int) -> Facts:
             "the newest full backup is 216h old",
             "--type full",
         ),
+        (with_backups(replace(FULL, stop=int(NOW + DAY))), "F is dated 24h ahead", "school-backup forget F"),
         (with_backups(FULL, INCR, code=99), "repository 1: no way", "its key"),
         (missing(18), "no moment after it can be restored", "full"),
         (missing(10), "backup F cannot be restored", "school-backup forget F"),
