@@ -133,6 +133,11 @@ def _stranger(where: str = "containers", **values: Any) -> Break:
     return add
 
 
+def _silence(since: str = "") -> Break:
+    one = {"id": "1-2", "by": "eve", "since": since, "until": "2026-12-01 00:00", "covers": 'a=~".+"'}
+    return _seen("monitoring", silences=[one])
+
+
 def _alert(severity: str) -> Break:
     alert = {"name": "CacheDown", "severity": severity, "about": "instance redis"}
     return lambda seen, _expected: seen["monitoring"]["firing"].append(alert)
@@ -225,6 +230,17 @@ BROKEN: list[tuple[str, Break, str]] = [
     ),
     ("services-healthy", _further(2, 2), "exporter is scaled to 2 tasks"),
     ("services-healthy", _node(0, availability="pause"), "node update --availability active bell1"),
+    (
+        "services-healthy",
+        _both(_node(0, name="other"), _seen("engine", "here", name="other")),
+        "may only run on the host bell1, and no host of the swarm is called so any more (this one: other): hostnamectl",
+    ),
+    (
+        "services-healthy",
+        _both(_seen("engine", "here", name="other"), _expect("swarm", roles={"other": "manager", "bell2": "worker"})),
+        "is called so any more (this one: other): hostnamectl set-hostname bell1",
+    ),
+    ("timers", _seen("host", boot_hostname="other"), "would start as other, and the services are bound to bell1: host"),
     ("services-healthy", _node(1, state="down"), "the host bell2 is down for the swarm: systemctl start docker"),
     ("services-healthy", _both(_node(1, state="down"), _expect("swarm", roles={})), "the host bell2 is down"),
     ("services-healthy", _node(1, name="evil"), "the host bell2 is not in the swarm: make site"),
@@ -396,9 +412,13 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("foreign-containers", _stranger(), "stranger is not of the stack"),
     ("foreign-containers", _stranger("stopped", restart="always"), "stranger (stopped, restart=always)"),
     ("foreign-containers", _stranger(name="school_debug"), "not of the stack: school_debug"),
-    ("crashes", _container(oom_killed=True), "app was killed for its memory"),
+    ("crashes", _container(oom_killed=True), "app was killed for its memory: once that is mended, docker service"),
     ("crashes", _container(kills=1, started=NOW - 600), "killed processes of school_app.1.abc for its memory (1)"),
-    ("crashes", _container(kills=1), "for its memory (1), some time since it was started 24 h ago"),
+    (
+        "crashes",
+        _container(kills=1),
+        "for its memory (1), some time since it was started 24 h ago: once that is mended, docker",
+    ),
     ("crashes", _ended(3, "2026-11-23T02:10:00.1Z"), "app ended 3 times"),
     ("crashes", crashed, "app ended 3 times in an hour: exit 1, the last time 30 min ago"),
     ("log-rotation", _container(log_options={}), "without a limit"),
@@ -799,8 +819,20 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("alert-rules", _seen("monitoring", unread=["prometheus"]), "prometheus has not read its configuration"),
     (
         "alerts-arrive",
-        _seen("monitoring", silences=[{"id": "1-2", "by": "eve", "until": "2026-12-01 00:00", "covers": 'a=~".+"'}]),
+        _silence(),
         'what has a=~".+" reaches nobody until 2026-12-01 00:00 UTC, by a silence of eve',
+    ),
+    (
+        "alerts-arrive",
+        _silence(since="2026-11-30 07:00"),
+        "reaches nobody from 2026-11-30 07:00 until 2026-12-01 00:00",
+    ),
+    (
+        "configuration-files",
+        lambda _s, e: e["monitoring"].update(
+            config={"path": "/opt/school/monitoring/drill.json", "settings": {"a": 1}}
+        ),
+        "/opt/school/monitoring/drill.json: it is missing",
     ),
     ("private-paths", _seen("site", guarded={"/prometheus": 200}), "/prometheus answers 200 without a password"),
     ("users", _container(uids=["0", "1001"]), "a process in app runs as user 0"),

@@ -113,6 +113,7 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
                 "replicas": plan["app"]["replicas"] if name == "app" else 1,
                 "env": {"NODE_OPTIONS": "--max-old-space-size=480", "TZ": "Etc/UTC"} if name == "app" else {},
                 "networks": [{"name": f"school_{network}"} for network in NETWORKS[name]],
+                "constraints": ["node.hostname == bell1"],
                 "publish": [{"published": 443}] if name == "nginx" else [],
                 "limits": {**limits, "cpus": round(limits["cpus"] * SECOND)},
                 "reservations": {
@@ -213,6 +214,7 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
             {"id": "n1", "name": "bell1", "availability": "active", "role": "manager", "state": "ready"},
             {"id": "n2", "name": "bell2", "availability": "active", "role": "worker", "state": "ready"},
         ],
+        "here": {"id": "n1", "name": "bell1"},
         "other_services": {},
         "swarm": swarm_cluster.spec(swarm_cluster.Settings("school", 5, 5.0, 7776000.0)),
         "secrets": [{"name": "school_app_env_1", "created": "2026-10-01T00:00:00.1Z"}],
@@ -436,6 +438,8 @@ def _host() -> dict[str, Any]:
             "configuration": {"/opt/school/nginx/conf/nginx.conf": {"mode": 0o644, "uid": 1001, "gid": 1001}},
             "sysctls_file": sysctls.render({**SYSCTLS, "net/ipv6/conf/eth0/accept_ra": "2"}),
             "forwarding": {"net.ipv4.ip_forward": "1", "net.ipv6.conf.all.forwarding": "1"},
+            "hostname": "bell1",
+            "boot_hostname": "bell1.school.org",
             "boot_target": "graphical.target",
             "lost_disks": [],
             "unlisted": [],
@@ -520,6 +524,7 @@ def _host() -> dict[str, Any]:
             "permitting": [],
             "raised": [],
             "raised_elsewhere": [],
+            "cut": [],
         },
         "jobs": {"strange": [], "edited": []},
         "updates": {

@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from . import sshd
+from .custody import not_all
 from .model import Facts, Outcome, check, none_of, warned_of
 
 #: Who there is, and what opens them, with the widest mode of each.
@@ -94,7 +95,8 @@ def logins(facts: Facts) -> Outcome:
     if said and not problems:
         return warned_of(said, evidence, fix=fix)
     fix = f"{_OF_LOGINS}; {fix}" if said else ""
-    outcome = none_of([*problems, *said], "one administrator, no empty password", evidence, fix=fix)
+    measured = f"one administrator, no empty password{not_all(seen['cut'])}"
+    outcome = none_of([*problems, *said], measured, evidence, fix=fix)
     return replace(outcome, told=() if problems else _only_key(facts))
 
 

@@ -234,13 +234,15 @@ def _killed(facts: Facts) -> tuple[list[str], list[str]]:
     now, sure, earlier = facts.seen["host"]["now"], [], []
     for one in containers_of(facts):
         kills = f"the kernel killed processes of {one['name']} for its memory ({one['kills']})"
+        # The count stays with the container.
+        anew = f": once that is mended, docker service update --force {facts.stack}_{one['service']}"
         if one["oom_killed"]:
-            sure.append(f"{one['service']} was killed for its memory")
+            sure.append(f"{one['service']} was killed for its memory{anew}")
         elif one["kills"] and now - one["started"] < _CRASH_HOURS * 3600:
-            sure.append(kills)
+            sure.append(f"{kills}{anew}")
         elif one["kills"]:
             hours = (now - one["started"]) / 3600
-            earlier.append(f"{kills}, some time since it was started {hours:.0f} h ago")
+            earlier.append(f"{kills}, some time since it was started {hours:.0f} h ago{anew}")
     return sure, earlier
 
 

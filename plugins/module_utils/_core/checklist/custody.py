@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
 from ..ages import ahead, is_young
@@ -20,8 +20,10 @@ from .services import SITE
 RECOVERY_POINT, RECOVERY_TIME = 15 * 60, 30 * 60
 """What S57 asks for, in seconds; the role's own promise is far below."""
 
-DUMP = "a dump"
+DUMP, NOT_SEARCHED = "a dump", "what is left of a large folder"
+"""What stands in the place of a secret's name."""
 _LEAST_SOUGHT = 8
+
 _SECRET_AGE_DAYS = 365
 _OF_STORE = (
     "{0}-backup check says what the store refuses: its address, account, bucket, or this host's clock; then backup_s3 "
@@ -292,10 +294,17 @@ def secret_findings(secrets: dict[str, object]) -> list[str]:
     everywhere=True,
 )
 def secrets_hidden(facts: Facts) -> Outcome:
-    dumps = [one["place"] for one in facts.seen["visible"] if one["secret"] == DUMP]
-    seen = {f"{one['secret']} stands in {one['place']}" for one in facts.seen["visible"] if one["secret"] != DUMP}
+    found = facts.seen["visible"]
+    dumps, cut = ([one["place"] for one in found if one["secret"] == kind] for kind in (DUMP, NOT_SEARCHED))
+    secrets = (one for one in found if one["secret"] not in (DUMP, NOT_SEARCHED))
+    seen = {f"{one['secret']} stands in {one['place']}" for one in secrets}
     seen |= {f"{path} is a dump of a database: chmod 600 {path}, or remove it" for path in dumps}
-    return none_of(sorted(seen), "none found", "\n".join(sorted(seen)))
+    return none_of(sorted(seen), f"none found{not_all(cut)}", "\n".join(sorted(seen)))
+
+
+def not_all(folders: Sequence[str]) -> str:
+    """Where files were too many to look at them all."""
+    return f"; too many files in {', '.join(folders)} to see them all" if folders else ""
 
 
 @check(

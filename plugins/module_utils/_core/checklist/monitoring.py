@@ -87,8 +87,8 @@ def rules(facts: Facts) -> Outcome:
     "S70 S71 S103",
     "monitoring",
     "An alert finds its way, and somebody is told",
-    target="the heartbeat fires, Alertmanager takes it, no notification failed in ten minutes, no silence is in force, "
-    "no alert comes from elsewhere, there is a receiver, and the mail server would take a mail",
+    target="the heartbeat fires, Alertmanager takes it, no notification failed in ten minutes, no silence is in force "
+    "or to come, no alert comes from elsewhere, there is a receiver, and the mail server would take a mail",
     command=_QUERY + "'ALERTS{alertname=\"Watchdog\"}'",
     fix="Set monitoring_smtp_host or monitoring_alert_webhook_url; docs/operations.md, monitoring and alerts. " + SITE,
     needs="monitoring",
@@ -111,7 +111,8 @@ def alerts_arrive(facts: Facts) -> Outcome:
         return failed(said, fix=f"docker service update --force {facts.stack}_alertmanager  # it forgets what it has")
     if seen["silences"] and not problems:
         silenced = [
-            f"what has {one['covers']} reaches nobody until {one['until']} UTC, by a silence of {one['by']}"
+            f"what has {one['covers']} reaches nobody {f'from {since} ' if (since := one['since']) else ''}"
+            f"until {one['until']} UTC, by a silence of {one['by']}"
             for one in seen["silences"]
         ]
         ids = " ".join(one["id"] for one in seen["silences"])

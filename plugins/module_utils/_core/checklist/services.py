@@ -30,6 +30,7 @@ _MOST = {
     "most_of_servers": re.compile(r"(?m)^    default-server .*\bmaxconn (\d+)"),
 }
 _NEW_TOKENS = "docker swarm join-token --rotate worker; docker swarm join-token --rotate manager"
+_BOUND = re.compile(r"node\.hostname\s*==\s*(\S+)")
 _NEEDED = ("postgres", "pgbouncer", "redis", "app", "nginx", "haproxy")
 
 
@@ -148,6 +149,9 @@ def _of_update(stack: str, name: str, service: Mapping[str, Any]) -> list[str]:
 def _of_nodes(facts: Facts) -> list[str]:
     """Hosts that are missing in the swarm, are down, take no tasks, have another role, or are not the inventory's."""
     nodes = facts.seen["engine"]["nodes"]
+    renamed = _renamed(facts)
+    if renamed:
+        return renamed
     roles = facts.expected.get("swarm", {}).get("roles", {})
     missing = sorted(set(roles) - {one["name"] for one in nodes})
     problems = [f"the host {name} is not in the swarm: make site" for name in missing]
@@ -172,6 +176,24 @@ def _of_nodes(facts: Facts) -> list[str]:
             verb = "demote" if role == "worker" else "promote"
             problems.append(f"{who} is a {one['role']} of the swarm, not a {role}: docker node {verb} {one['id']}")
     return problems
+
+
+def _renamed(facts: Facts) -> list[str]:
+    """Services that may only run on a host of a name that it has no more. The engine may not have seen that yet."""
+    here, nodes = facts.seen["engine"]["here"], {one["id"]: one["name"] for one in facts.seen["engine"]["nodes"]}
+    bound = {
+        match[1]: name
+        for name, service in services_of(facts).items()
+        for match in map(_BOUND.fullmatch, service["values"].get("constraints") or [])
+        if match
+    }
+    has = {**nodes, **({here["id"]: here["name"]} if here["id"] in nodes else {})}
+    return [
+        f"{service} and others may only run on the host {name}, and no host of the swarm is called so any more "
+        f"(this one: {here['name']}): hostnamectl set-hostname {name}"
+        for name, service in bound.items()
+        if name not in has.values()
+    ]
 
 
 @check(

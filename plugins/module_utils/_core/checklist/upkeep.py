@@ -112,6 +112,12 @@ def _of_boot(facts: Facts) -> list[str]:
         for one in seen["unlisted"]
     ]
     problems += [f"{one} is in /etc/fstab and not mounted: mount {one}" for one in seen["unmounted"]]
+    name, boot = seen["hostname"], seen["boot_hostname"]
+    # Some write it with its domain; some leave it to the network.
+    if boot.partition(".")[0] not in ("", "localhost", name.partition(".")[0]):
+        problems.append(
+            f"the host would start as {boot}, and the services are bound to {name}: hostnamectl set-hostname {name}"
+        )
     if target not in ("default.target", "graphical.target", "multi-user.target"):
         problems.append(f"the host would start as {target}: systemctl set-default multi-user.target")
     return problems

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_ROLES = ("autoscaler", "backup", "night_work", "operations")
+_ROLES = ("autoscaler", "backup", "monitoring", "night_work", "operations")
 _LONGEST = 40
 _NOTHING = "nothing"
 

@@ -16,7 +16,7 @@ from itertools import zip_longest
 from typing import Any
 
 from ..._backup.files_sample import probe
-from ..._core.checklist.custody import DUMP
+from ..._core.checklist.custody import DUMP, NOT_SEARCHED
 from .. import engine_api, system
 from .walk import below
 
@@ -125,8 +125,13 @@ def gather_visible(stack: str, secrets: Mapping[str, str]) -> list[dict[str, str
         for name in sorted(wanted)
         if wanted[name] in content
     ]
-    everybody = below(_SEARCHED, f"/opt/{stack}/data", for_all=True)
-    return [*found, *({"place": path, "secret": DUMP} for path in open_dumps(everybody))]
+    cut: list[str] = []
+    found += [{"place": path, "secret": DUMP} for path in open_dumps(_for_everybody(stack, cut))]
+    return [*found, *({"place": path, "secret": NOT_SEARCHED} for path in cut)]
+
+
+def _for_everybody(stack: str, cut: list[str]) -> Iterator[str]:
+    return below(_SEARCHED, f"/opt/{stack}/data", for_all=True, cut=cut)
 
 
 def open_dumps(paths: Iterable[str]) -> list[str]:
@@ -168,7 +173,7 @@ def _places(stack: str) -> Iterator[tuple[str, bytes]]:
         yield f"docker history {(image.get('RepoTags') or [image['Id']])[0]}", json.dumps(history).encode()
     for pattern in _WRITTEN:
         yield from ((path, _read(path)) for path in glob.glob(pattern))
-    for path in readable(below(_SEARCHED, f"/opt/{stack}/data", for_all=True)):
+    for path in readable(_for_everybody(stack, [])):
         yield f"{path}, which everybody may read", _read(path)
     yield "ps auxww", b"\n".join(_read(path) for path in glob.glob("/proc/[0-9]*/cmdline"))
     journal = system.run(["journalctl", "--no-pager", "--lines", _JOURNAL_LINES], stdin="", check=False)

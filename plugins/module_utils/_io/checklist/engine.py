@@ -59,6 +59,7 @@ def gather(stack: str) -> dict[str, Any]:
         "daemon": {"found": engine_daemon.find().__dict__},
         "secrets": _secrets(stack) if manager else [],
         "nodes": _nodes() if manager else [],
+        "here": {"id": info["Swarm"].get("NodeID", ""), "name": os.uname().nodename},
     }
 
 

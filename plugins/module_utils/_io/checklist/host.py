@@ -116,6 +116,8 @@ def gather(stack: str, expected: Mapping[str, Any], written: Iterable[str] = ())
         "sysctls_file": system.read_text(SYSCTLS_FILE),
         "sysctls_later": _later(SYSCTLS_FILE, _SYSCTL_DIRECTORIES),
         "forwarding": {name: system.read_kernel_value(proc_path(name)) for name in FORWARDING},
+        "hostname": os.uname().nodename,
+        "boot_hostname": (system.read_text("/etc/hostname") or "").strip(),
         "boot_target": os.path.basename(os.path.realpath("/etc/systemd/system/default.target")),
         "journal_later": _later(JOURNAL_FILE, _JOURNAL_DIRECTORIES),
         "journal_settings": _journal_settings(),

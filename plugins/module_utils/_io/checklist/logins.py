@@ -69,6 +69,7 @@ def gather(stack: str, written: Iterable[str]) -> dict[str, Any]:
     shadow = [line.split(":") for line in (system.read_text("/etc/shadow") or "").splitlines()]
     passwords = [words[0] for words in shadow if len(words) > 1 and words[1].startswith("$")]
     came, connection = sshd.session()
+    cut: list[str] = []
     own = came or os.environ.get("SUDO_USER", "") or "root"
     return {
         "roots": [words[0] for words in accounts if len(words) > 2 and words[2] == "0"],  # noqa: PLR2004
@@ -90,7 +91,9 @@ def gather(stack: str, written: Iterable[str]) -> dict[str, Any]:
         "executing": executing(),
         "permitting": [path for path in glob.glob("/etc/pam.d/*") if _PERMITS.search(system.read_text(path) or "")],
         "raised": [path for path in raised(_programs()) if not RAISED.fullmatch(os.path.basename(path))],
-        "raised_elsewhere": list(raised(below(_PLACES, f"/opt/{stack}/data"))),
+        "raised_elsewhere": list(raised(below(_PLACES, f"/opt/{stack}/data", cut=cut))),
+        # Once all of them were gone through.
+        "cut": cut,
     }
 
 

@@ -97,7 +97,7 @@ def _firing(prometheus: Prometheus) -> list[dict[str, str]]:
 
 
 def _silences(stack: str, expected: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Those in force; none of an Alertmanager that does not answer, as others tell of that."""
+    """Those in force, and to come; none of an Alertmanager that does not answer, as others tell of that."""
     found = []
     with contextlib.suppress(FirstbellError):
         found = Alertmanager(stack, expected["alertmanager_path"], expected["user"]).silences()
@@ -105,6 +105,7 @@ def _silences(stack: str, expected: Mapping[str, Any]) -> list[dict[str, str]]:
         {
             "id": one["id"],
             "by": one["createdBy"],
+            "since": one["startsAt"][:16].replace("T", " ") if one["status"]["state"] == "pending" else "",
             "until": one["endsAt"][:16].replace("T", " "),
             "covers": ", ".join(_matcher(matcher) for matcher in one["matchers"]),
         }

@@ -7,21 +7,35 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, MutableSequence
 
 _MOST_FILES = 100_000
 
 
-def below(folders: Iterable[str], left_out: str, *, for_all: bool = False) -> Iterator[str]:
-    """The paths, but those below ``left_out``. ``for_all``: only in folders that everybody may enter."""
-    left = _MOST_FILES
+def below(
+    folders: Iterable[str], left_out: str, *, for_all: bool = False, cut: MutableSequence[str] | None = None
+) -> Iterator[str]:
+    """The paths, but those below ``left_out``; of each folder first what lies highest, up to a number of files.
+
+    ``for_all``: only in folders that everybody may enter. ``cut`` is told the folders of which not all was seen.
+    """
     for top in folders:
-        for folder, names, files in os.walk(top):
-            if for_all and not os.lstat(folder).st_mode & stat.S_IXOTH:
-                names.clear()
+        left, waiting = _MOST_FILES, deque([top])
+        while waiting and left > 0:
+            folder, names, files = next(os.walk(waiting.popleft()), ("", [], []))
+            if not folder or (for_all and not _is_open(folder)):
                 continue
-            names[:] = [name for name in names if f"{folder}/{name}" != left_out]
+            inner = (f"{folder}/{name}" for name in names)
+            waiting.extend(path for path in inner if path != left_out and not os.path.islink(path))
             yield from (f"{folder}/{name}" for name in files)
             left -= len(files)
-            if left < 0:
-                return
+        if waiting and cut is not None:
+            cut.append(top)
+
+
+def _is_open(folder: str) -> bool:
+    try:
+        return bool(os.lstat(folder).st_mode & stat.S_IXOTH)
+    except FileNotFoundError:  # it has gone meanwhile
+        return False

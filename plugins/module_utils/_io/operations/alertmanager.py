@@ -50,8 +50,8 @@ class Alertmanager:
         )
 
     def silences(self) -> list[Any]:
-        """Those that are in force, as the API has them; raises FirstbellError."""
-        return [one for one in self._ask("GET", "silences") if one["status"]["state"] == "active"]
+        """Those that are in force or will be, as the API has them; raises FirstbellError."""
+        return [one for one in self._ask("GET", "silences") if one["status"]["state"] != "expired"]
 
     def alerts(self) -> list[dict[str, str]]:
         """The labels of those that have not ended, silenced and inhibited ones among them; raises FirstbellError."""

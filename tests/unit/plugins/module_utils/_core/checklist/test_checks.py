@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.catalogue import CHECKS, TOPICS
-from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.custody import sought
+from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.custody import NOT_SEARCHED, sought
 from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.model import (
     FAIL,
     PASS,
@@ -293,3 +293,12 @@ def test_a_job_that_is_known_is_not_warned_of() -> None:
 
     assert outcome("scheduled-jobs", known).verdict == PASS
     assert outcome("logins", known).verdict == PASS
+
+
+def test_where_not_all_was_searched_the_check_says_so() -> None:
+    def much(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+        seen["logins"]["cut"] = ["/srv"]
+        seen["visible"] = [{"secret": NOT_SEARCHED, "place": "/home"}]
+
+    assert outcome("logins", much).measured.endswith("; too many files in /srv to see them all")
+    assert outcome("secrets-hidden", much).measured == "none found; too many files in /home to see them all"

@@ -109,7 +109,7 @@ def test_a_port_that_nobody_listens_on() -> None:
 
 
 class Silences(http.server.BaseHTTPRequestHandler):
-    """Alertmanager's API with two silences, one of them ended; notes what it is told."""
+    """Alertmanager's API with four silences, one of them ended and one to come; notes what it is told."""
 
     told: ClassVar[list[tuple[str, str, Any]]] = []
 
@@ -120,7 +120,8 @@ class Silences(http.server.BaseHTTPRequestHandler):
             {"id": name, "createdBy": "drill", "status": {"state": state}}
             for name, state in (("a", "active"), ("b", "expired"))
         ]
-        said = json.dumps([*listed, {**listed[0], "id": "c", "createdBy": "somebody"}]).encode()
+        other = {**listed[0], "id": "c", "createdBy": "somebody"}
+        said = json.dumps([*listed, other, {**other, "id": "d", "status": {"state": "pending"}}]).encode()
         self.send_response(200 if self.headers["Authorization"] == "Basic YWRtaW46c2VjcmV0" else 401)
         self.send_header("Content-Length", str(len(said)))
         self.end_headers()
@@ -143,6 +144,7 @@ def test_alertmanager_is_told_by_its_api(monkeypatch: pytest.MonkeyPatch) -> Non
         one.end_silences("drill")
         one.silence({"alertname": "CacheDown"}, "drill", "why", 60)
         one.alert({"alertname": "AlertDrill"}, {"summary": "begun"})
+        assert [silence["id"] for silence in one.silences()] == ["a", "c", "d"]
         with pytest.raises(FirstbellError, match="refuses POST alerts: status 401"):
             alertmanager.Alertmanager("school", "/am", "nobody").alert({}, {})
         server.shutdown()
