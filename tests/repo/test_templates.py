@@ -67,11 +67,24 @@ def defaults_of(role: str) -> dict[str, Any]:
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: f"{path.parts[-3]}-{path.name}")
 def test_a_template_renders(path: Path, profile: str) -> None:
-    given = {**GIVEN, "role_path": str(path.parents[1]), "firstbell_profile": profile}
-    variables = {**defaults_of("stack"), **defaults_of(path.parts[-3]), **given}
-    text = path.read_text(encoding="utf-8")
-    rendered = Templar(loader=DataLoader(), variables=variables).template(trust_as_template(text))
-    assert str(rendered).strip()
+    assert rendered(path, firstbell_profile=profile).strip()
+
+
+def rendered(path: Path, **given: Any) -> str:
+    variables = {**defaults_of("stack"), **defaults_of(path.parts[-3]), **GIVEN, "role_path": str(path.parents[1])}
+    templar = Templar(loader=DataLoader(), variables={**variables, **given})
+    return str(templar.template(trust_as_template(path.read_text(encoding="utf-8"))))
+
+
+@pytest.mark.parametrize(("hsts", "hidden"), [("max-age=1", True), ("", False)])
+def test_of_two_answers_on_encryption_browsers_never_see_the_applications(hsts: str, *, hidden: bool) -> None:
+    text = rendered(ROOT / "roles/edge/templates/nginx.conf.j2", edge_hsts=hsts)
+    # nginx inherits such lines only where there is none of its kind.
+    lines = ["proxy_hide_header X-Powered-By;", *(["proxy_hide_header Strict-Transport-Security;"] if hidden else [])]
+    for part in re.split(r"(?m)^ *(?=location|server )", text):
+        written = re.findall("proxy_hide_header .*", part)
+        assert not written or set(lines) <= set(written)
+    assert ("proxy_hide_header Strict-Transport-Security;" in text) is hidden
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: f"{path.parts[-3]}-{path.name}")

@@ -1151,7 +1151,37 @@ BROKEN: list[tuple[str, Break, str]] = [
         "sid of http://deb.debian.org/debian is among the sources (/etc/apt/sources.list.d/x.list:1), and an upgrade",
     ),
     ("security-updates", _seen("updates", pinned=["/etc/apt/preferences.d/x"]), "never installed, by /etc/apt/pref"),
-    ("logins", _seen("logins", permitting=["/etc/pam.d/su"]), "/etc/pam.d/su lets everybody in"),
+    (
+        "logins",
+        _seen("logins", permitting=[{"path": "/etc/pam.d/su", "line": "sufficient pam_permit.so"}]),
+        "/etc/pam.d/su lets everybody in (sufficient pam_permit.so): take that line out",
+    ),
+    (
+        "logins",
+        _seen("logins", "ssh", "root", hostbasedauthentication="yes"),
+        "another host's word for who is root (Host",
+    ),
+    (
+        "logins",
+        _seen("logins", "decisive", "/etc/shadow", given={"user:1000": 4}),
+        "/etc/shadow gives user:1000 rights by an access control list: setfacl --remove-all /etc/shadow",
+    ),
+    (
+        "secret-files",
+        _seen("host", "files", "/opt/school/pki/ca.key", given={"group:1000": 4}),
+        "ca.key gives group:1000 rights by an access control list: setfacl --remove-all /opt/school/pki/ca.key",
+    ),
+    (
+        "kernel",
+        _seen("host", helpers={"kernel.core_pattern": "/tmp/x"}),
+        "(kernel.core_pattern=/tmp/x): sysctl --write",
+    ),
+    ("timers", _unit_off("logrotate.timer"), "logrotate.timer will not start with the host, it is disabled: systemctl"),
+    (
+        "timers",
+        _seen("host", manager_settings={"DefaultTimeoutStopSec": ("1s", "/etc/systemd/system.conf.d/x.conf")}),
+        "killed 1s after they are asked to stop, the database among them: take DefaultTimeoutStopSec out of /etc",
+    ),
     (
         "logins",
         _seen("logins", executing=[{"path": "/etc/pam.d/common-auth", "line": "pam_exec.so expose_authtok /x"}]),

@@ -399,6 +399,7 @@ def sshd() -> dict[str, str]:
     return {
         "authenticationmethods": "any",
         "authorizedkeyscommand": "none",
+        "hostbasedauthentication": "no",
         "authorizedkeysfile": ".ssh/authorized_keys .ssh/authorized_keys2",
         "kbdinteractiveauthentication": "no",
         "passwordauthentication": "yes",
@@ -445,6 +446,8 @@ def _host() -> dict[str, Any]:
             "unlisted": [],
             "unmounted": [],
             "damaged": [],
+            "manager_settings": {"DefaultTimeoutStopSec": ("1min 30s", "/etc/systemd/system.conf.d/x.conf")},
+            "helpers": {},
             "replaced_modules": [],
             "journal_settings": {"Storage": ("auto", "/etc/systemd/journald.conf"), "MaxLevelStore": ("", "/a.conf")},
             "journal_later": {"/etc/systemd/journald.conf.d/ours.conf": "[Journal]\nRateLimitBurst=0\n"},
@@ -461,7 +464,7 @@ def _host() -> dict[str, Any]:
         "units": {
             **{name: _unit(Triggers=name.replace(".timer", ".service")) for name in TIMERS},
             **{name.replace(".timer", ".service"): _unit("inactive") for name in TIMERS},
-            **{name: _unit() for name in ("docker.service", "docker.socket", GATE)},
+            **{name: _unit() for name in ("docker.service", "docker.socket", "logrotate.timer", GATE)},
         },
         "files": {
             **FILES,

@@ -1,7 +1,7 @@
 # Copyright (c) firstbell contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which rules of a host's packet filter are neither the stack's nor the container engine's.
+"""Which rules of a host's packet filter are neither the stack's nor the container engine's, nor usual.
 
 What the stack's own table drops stays dropped, whatever another table accepts. But others may drop what is to come
 in, or lead it to another port.
@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from .usual_rules import is_usual
 
 #: What iptables writes into, and with it the engine; of engine 29 and newer also a table of its own.
 _SHARED = ("filter", "mangle", "nat", "raw", "security")
@@ -64,11 +66,14 @@ def parse(listing: str) -> tuple[list[str], list[Rule]]:
 
 
 def foreign(listing: str, own: str, published: Iterable[int]) -> dict[str, str]:
-    """What is of nobody that is known, and what removes it. ``published``: the ports of the engine's containers."""
-    tables, rules = parse(listing)
+    """What is nobody's that is known, and what removes it. ``published``: the ports of the engine's containers."""
+    tables, everything = parse(listing)
+    rules = [rule for rule in everything if not is_usual(rule.table, rule.chain, rule.text)]
+    # Of a table without any rule nobody knows whose it is.
+    usual = {rule.table for rule in everything} - {rule.table for rule in rules}
     ports, found = set(published), {}
     for table in tables:
-        if table != own and not _is_engines(table):
+        if table != own and table not in usual and not _is_engines(table):
             found[f"{table} is a table of its own"] = f"nft delete table {table}"
     for rule in rules:
         if _is_engines(rule.table) and rule.table.split()[1] != ENGINE_TABLE and _strange(rule, ports):

@@ -29,7 +29,7 @@ ACCOUNTS = {
 }
 #: What packages let run as root for everybody, each for a deed of its own.
 RAISED = re.compile(
-    "arping|at|bwrap|chage|chfn|clockdiff|chsh|dbus-daemon-launch-helper|dumpcap|expiry|fping|fusermount3?|gpasswd"
+    "arping|at|bwrap|chage|chfn|clockdiff|chsh|dbus-daemon-launch-helper|dumpcap|exim4|expiry|fping|fusermount3?|gpasswd"
     "|mount([.][a-z_]+)?|mtr-packet|new[gu]idmap|newgrp|ntfs-3g|pam_timestamp_check|passwd|ping6?|pkexec|pppd|schroot"
     "|ssh-keysign|su|sudo(edit)?|umount([.][a-z_]+)?|unix_chkpwd|vmware-user-suid-wrapper"
 )
@@ -68,22 +68,32 @@ def logins(facts: Facts) -> Outcome:
     problems += [f"{name} needs no password: passwd --lock {name}" for name in seen["open"]]
     problems += [f"{path} is loaded into every program" for path in seen["preload"]]
     problems += [one for path, found in seen["decisive"].items() if found for one in _too_open(path, found)]
-    problems += [f"{path} lets everybody in: take the line with pam_permit out of it" for path in seen["permitting"]]
+    problems += [
+        f"{one['path']} lets everybody in ({one['line']}): take that line out, and where a success=N jumps over it, "
+        "make N one less"
+        for one in seen["permitting"]
+    ]
     problems += [
         f"{one['path']} gives the passwords of who signs in to a program ({one['line']}): take that line out, and "
         "where a success=N jumps over it, make N one less; then change the passwords; what is yours: checks_known_jobs"
         for one in seen["executing"]
-        if len(_unknown(facts, one["line"].split())) == len(one["line"].split())
+        if len(unknown(facts, one["line"].split())) == len(one["line"].split())
     ]
     problems += _of_containers(facts)
     problems += [
         f"{path} has the administrator's powers, whoever starts it: rm {path}; what is yours: checks_known_jobs"
-        for path in _unknown(facts, seen["raised_elsewhere"])
+        for path in unknown(facts, seen["raised_elsewhere"])
     ]
     evidence, keys_only = str({**seen, "engine": "", "decisive": ""}), _keys_only(facts)
     empty = [name for name, one in seen["ssh"].items() if one["permitemptypasswords"] == "yes"]
     if empty:
         problems.append(f"sshd takes empty passwords, for {', '.join(empty[:5])}: {keys_only}")
+    trusting = [name for name, one in seen["ssh"].items() if one["hostbasedauthentication"] == "yes"]
+    if trusting:
+        problems.append(
+            f"sshd takes another host's word for who is {', '.join(trusting[:5])} (HostbasedAuthentication): "
+            "take out what grep -ri HostbasedAuthentication /etc/ssh/sshd_config* shows, and systemctl reload ssh"
+        )
     problems += [
         f"{name} can sign in over ssh by a password that may be guessed ({sshd.by_password(one)}): {keys_only}"
         for name, one in seen["ssh"].items()
@@ -139,7 +149,7 @@ def _ending(facts: Facts, least: int, most: int) -> dict[str, str]:
     }
 
 
-def _unknown(facts: Facts, paths: Iterable[str]) -> list[str]:
+def unknown(facts: Facts, paths: Iterable[str]) -> list[str]:
     """Those that nobody has named."""
     known = facts.expected.get("known_jobs", [])
     return [path for path in paths if not any(fnmatchcase(path, pattern) for pattern in known)]
@@ -166,6 +176,11 @@ def _too_open(path: str, found: Mapping[str, Any]) -> list[str]:
     most = next((mode for pattern, mode in ACCOUNTS.items() if fnmatchcase(path, pattern)), 0o755)
     mend = f"chmod {found['mode'] & most:04o} {path}"
     problems = [f"{path} has mode {found['mode']:04o}: {mend}"] if found["mode"] & ~most & 0o777 else []
+    problems += [
+        f"{path} gives {who} rights by an access control list: setfacl --remove-all {path}"
+        for who, bits in found.get("given", {}).items()
+        if bits & ~most & 0o7
+    ]
     return [*problems, *([f"{path} belongs to user {found['uid']}: chown root {path}"] if found["uid"] else [])]
 
 
@@ -178,14 +193,14 @@ def _warnings(facts: Facts) -> dict[str, str]:
     if guessed:
         said[f"{', '.join(guessed[:5])} can sign in over ssh by a password that may be guessed"] = _keys_only(facts)
     for one in seen["sudo"]:
-        if _unknown(facts, [one["path"]]):
+        if unknown(facts, [one["path"]]):
             how = "without a password" if one["free"] else "with a password"
             said[f"{one['who']} becomes the administrator {how} ({one['path']})"] = (
                 f"take {'NOPASSWD' if one['free'] else 'the line'} out of the file with visudo -f {one['path']}; "
                 "what is yours: name the file in checks_known_jobs"
             )
     said.update({one: f"passwd, for a new password; or {mend}" for one, mend in _ending(facts, _NOW, _SOON).items()})
-    for path in _unknown(facts, seen["raised"]):
+    for path in unknown(facts, seen["raised"]):
         said[f"{path} has the administrator's powers, whoever starts it"] = (
             f"chmod u-s {path}; setcap -r {path}; what is yours: name it in checks_known_jobs"
         )
@@ -202,7 +217,7 @@ def _other_keys(facts: Facts) -> dict[str, str]:
             for option in ("AuthorizedKeysCommand", "TrustedUserCAKeys")
         ]
         for option, path in sources:
-            if path and path not in _KEY_FILES and _unknown(facts, [path]):
+            if path and path not in _KEY_FILES and unknown(facts, [path]):
                 opened.setdefault(f"{option} {path}", []).append(account)
     first = sshd.safely(facts.seen["logins"], bool(_refusals(facts)))
     return {

@@ -42,6 +42,8 @@ SYSCTLS_FILE = "/etc/sysctl.d/99-firstbell.conf"
 JOURNAL_FILE = "/etc/systemd/journald.conf.d/firstbell.conf"
 #: By which packets find their ways to containers.
 FORWARDING = ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding")
+#: As Debian has them.
+_HELPERS = {"kernel.core_pattern": "core", "kernel.modprobe": "/sbin/modprobe"}
 #: The playbook adds it on hosts whose router tells them their way out.
 _ADVERTISEMENTS = "net/ipv6/conf/*/accept_ra = 2"
 
@@ -118,6 +120,11 @@ def secret_files(facts: Facts) -> Outcome:
         for path, one in found.items()
         if one["uid"] != _OWNER and (one["uid"] or any(fnmatchcase(path, pattern) for pattern in _READ_BY_CONTAINERS))
     ]
+    problems += [
+        f"{path} gives {who} rights by an access control list: setfacl --remove-all {path}"
+        for path, one in found.items()
+        for who in one.get("given", {})
+    ]
     problems += [one for one in facts.seen["host"]["open"] if "is open" in one]
     if not any(path.endswith("/pki/ca.key") for path in found):
         problems.append("there is no pki/ca.key")
@@ -157,6 +164,11 @@ def kernel(facts: Facts) -> Outcome:
         f"modprobe does not load what containers need, {one}: grep -r {one.partition(':')[0]} /etc/modprobe.d, "
         "and take the line out"
         for one in facts.seen["host"]["replaced_modules"]
+    ]
+    problems += [
+        f"the kernel starts a program of no package ({name}={path}): sysctl --write {name}={_HELPERS[name]}; "
+        f"grep -rs {name} /etc/sysctl.conf /etc/sysctl.d, and take it out there"
+        for name, path in facts.seen["host"]["helpers"].items()
     ]
     return none_of(problems, f"{len(wanted)} settings", "\n".join(lines))
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from .administrators import unknown
 from .model import Facts, Outcome, check, none_of
 from .services import SITE
 
@@ -27,10 +28,12 @@ def programs(facts: Facts) -> Outcome:
         own += [f"{files[0]}{more}"] if files else []
     missing = [f"the package {name} is not installed" for name in seen["missing"]]
     altered = [f"{one['path']} is not as the package {one['package']} brought it" for one in seen["altered"]]
-    said = [f"{path} takes the place of the package's: rm {path}" for path in seen["hiding"]]
+    hiding, libraries = (unknown(facts, seen[kind]) for kind in ("hiding", "hiding_libraries"))
+    said = [f"{path} takes the place of the package's: rm {path}; what is yours: checks_known_jobs" for path in hiding]
     said += [
-        f"{path} takes the place of the package's library in every program: rm {path}, then ldconfig"
-        for path in seen["hiding_libraries"]
+        f"{path} takes the place of the package's library in every program: rm {path}, then ldconfig; what is yours: "
+        "checks_known_jobs"
+        for path in libraries
     ]
     if not seen["authorities"]:
         said.append("the host trusts no authority of certificates: update-ca-certificates --fresh")

@@ -19,11 +19,18 @@ _ENABLE = (
     "sed -i '/APT::Periodic::Enable/d' $(grep -ls APT::Periodic::Enable /etc/apt/apt.conf /etc/apt/apt.conf.d/*), "
     "and by hand what apt-config dump APT::Periodic::Enable still shows"
 )
+#: Times as systemd writes them.
+_SPAN = re.compile(r"([\d.]+)\s*([a-z]*)")
+_SECONDS = {"ms": 0.001, "m": 60, "min": 60, "h": 3600, "hr": 3600}
 _CONFIGURE = "dpkg --configure -a; apt-get --fix-broken install"
 #: The engine's own.
 _ENGINE_UNITS = ("docker.service", "docker.socket")
 #: Any of them lets the administrator in.
 SSH_UNITS = ("ssh.service", "ssh.socket")
+#: Cuts the logs of packages, where it is installed.
+LOG_TIMER = "logrotate.timer"
+#: Seconds that a service needs to stop; the engine stops the database meanwhile.
+_LEAST_STOP = 30
 
 
 @check(
@@ -70,7 +77,7 @@ def timers(facts: Facts) -> Outcome:
     problems = [
         one for name in starting(facts.expected["files"]) if name not in wanted for one in _running(facts, name)
     ]
-    problems += _of_boot(facts)
+    problems += [*_of_boot(facts), *_of_logs(facts), *_of_stopping(facts)]
     lines, shells = [], [facts.seen["units"].get(name, {}) for name in SSH_UNITS]
     installed = [unit for unit in shells if unit.get("LoadState", "not-found") != "not-found"]
     if installed and not any(unit.get("UnitFileState") == "enabled" for unit in installed):
@@ -121,6 +128,22 @@ def _of_boot(facts: Facts) -> list[str]:
     if target not in ("default.target", "graphical.target", "multi-user.target"):
         problems.append(f"the host would start as {target}: systemctl set-default multi-user.target")
     return problems
+
+
+def _of_logs(facts: Facts) -> list[str]:
+    """Why the logs of packages would not be cut."""
+    unit = facts.seen["units"].get(LOG_TIMER, {})
+    return _of_timer(LOG_TIMER, unit) if unit.get("LoadState", "not-found") != "not-found" else []
+
+
+def _of_stopping(facts: Facts) -> list[str]:
+    """Whether services are killed before they have stopped."""
+    value, path = facts.seen["host"]["manager_settings"].get("DefaultTimeoutStopSec", ("", ""))
+    seconds = sum(float(amount) * _SECONDS.get(unit, 1) for amount, unit in _SPAN.findall(value))
+    if not value or value == "infinity" or not 0 < seconds < _LEAST_STOP:
+        return []
+    mend = f"take DefaultTimeoutStopSec out of {path}, then systemctl daemon-reexec"
+    return [f"services are killed {value} after they are asked to stop, the database among them: {mend}"]
 
 
 def starting(files: Mapping[str, str]) -> list[str]:

@@ -24,14 +24,17 @@ _WHERE = re.compile(r"(?m)^\s*Where\s*=\s*(\S+)")
 _ARRAY = re.compile(r"(?m)^(\w+) : .*\n.*\[([U_]+)\]")
 
 
-def gather(root: str, *, own: bool) -> dict[str, Any]:
-    """Of the host; ``own`` is whether the disks are its own, and not those of a machine whose container it is."""
+def gather(root: str, *, own: bool, virtual: bool) -> dict[str, Any]:
+    """Of the host; ``own`` is whether the disks are its own, and not those of a machine whose container it is.
+
+    A virtual machine's kernel often takes its disks for ones that turn, whatever they are.
+    """
     table, mounts = system.read_text(_FSTAB) or "", system.read_text(_MOUNTS) or ""
     units = [_WHERE.findall(system.read_text(path) or "") for pattern in _UNITS for path in glob.glob(pattern)]
     listed = {place for places in units for place in places}
     return {
         "disks": {**_disks("/", root, "/var/lib/docker"), **_disks_apart("/var", "/var/log")},
-        "rotational": _rotational(root),
+        "rotational": (None if virtual else True) if _rotational(root) else _rotational(root),
         "lost_disks": lost(table),
         "in_memory": in_memory(root, mounts),
         "unlisted": unlisted(table, mounts, listed, (root, "/var/lib/docker")) if own else [],

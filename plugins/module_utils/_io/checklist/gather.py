@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ..._core.checklist.upkeep import SSH_UNITS, starting
+from ..._core.checklist.upkeep import LOG_TIMER, SSH_UNITS, starting
 from ..._core.checklist.written import configurations
 from ..._core.errors import FirstbellError
 from ..operations import edge
@@ -18,6 +18,7 @@ from . import (
     data,
     engine,
     host,
+    jobs,
     logins,
     monitoring,
     programs,
@@ -36,7 +37,7 @@ def _units(expected: Mapping[str, Any]) -> list[str]:
         for role in ("backup", "docker", "edge", "night_work", "operations")
         for name in expected.get(role, {}).get("timers", [])
     ]
-    return [*timers, *starting(expected["files"]), *SSH_UNITS]
+    return [*timers, *starting(expected["files"]), *SSH_UNITS, LOG_TIMER]
 
 
 #: From what the inventory asks for, and its secrets.
@@ -63,7 +64,7 @@ GATHERERS: Mapping[str, Gatherer] = {
     "access": lambda _expected, _secrets: host.gather_access(),
     "logins": lambda expected, _secrets: logins.gather(expected["stack"], expected["files"]),
     "programs": lambda expected, _secrets: programs.gather(expected),
-    "jobs": lambda expected, _secrets: host.gather_jobs(expected["stack"], expected["files"]),
+    "jobs": lambda expected, _secrets: jobs.gather(expected["stack"], expected["files"]),
     "released": lambda expected, _secrets: engine.gather_released(expected["stack"]),
     "updates": lambda _expected, _secrets: updates.gather(),
     "backups": lambda expected, _secrets: custody.gather_backups(expected["stack"]),

@@ -8,12 +8,11 @@ from __future__ import annotations
 import contextlib
 import glob
 import grp
-import hashlib
 import os
 import re
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..._core.alert_drill.model import is_over
@@ -23,7 +22,7 @@ from ..._core.firewall import parse_policy, render, render_file
 from ..._core.sysctls import proc_path
 from ..._core.systemd_units import parse_timestamp
 from .. import nftables, probe, system
-from . import disks
+from . import disks, jobs
 from .logins import OWNER, members_of, status_of
 
 #: By a pattern of nginx.conf, and by one of prometheus.yml for the alert drill.
@@ -34,47 +33,6 @@ _WORKED_WITH = (
 )
 _UNIT = "Id,LoadState,ActiveState,UnitFileState,Result,Triggers,DropInPaths,FragmentPath,InactiveExitTimestamp"
 _OTHERS_WRITE, _OTHERS = 0o002, 0o007
-_CRON = (
-    "/etc/crontab",
-    "/etc/cron.d/*",
-    "/etc/cron.hourly/*",
-    "/etc/cron.daily/*",
-    "/etc/cron.weekly/*",
-    "/etc/cron.monthly/*",
-    "/var/spool/cron/crontabs/*",
-    "/var/spool/cron/atjobs/*",
-    "/etc/rc.local",
-)
-#: Units of the administrator's, what changes those of others, and timers that last until the next boot.
-_UNITS = (
-    "/etc/systemd/system/*.*",
-    "/etc/systemd/system/*.d/*.conf",
-    "/etc/systemd/system.control/*.d/*.conf",
-    "/run/systemd/system.control/*.d/*.conf",
-    "/usr/local/lib/systemd/system/*.*",
-    "/usr/lib/systemd/system/*.*",
-    "/etc/init.d/*",
-    "/run/systemd/transient/*.timer",
-)
-#: What else runs programs as root: when somebody signs in, a package is installed, a device or the network comes, or
-#: the host starts; what is deleted then; and whose packages and libraries are taken. Some of it only by what it says.
-_HOOKS = {
-    "/etc/apt/apt.conf.d/*": "(?:Pre|Post)-(?:Invoke|Install)",
-    "/etc/logrotate.d/*": r"(?m)^\s*(?:prerotate|postrotate|firstaction|lastaction|preremove)\b",
-    "/etc/udev/rules.d/*.rules": r"\b(?:RUN|PROGRAM)\b|IMPORT\{program\}",
-    **dict.fromkeys(("/etc/apt/trusted.gpg.d/*", "/etc/ld.so.conf.d/*.conf"), ""),
-    **dict.fromkeys(("/root/.ssh/rc", "/etc/ssh/sshrc", "/etc/profile.d/*.sh", "/etc/update-motd.d/*"), ""),
-    **dict.fromkeys(("/etc/network/if-*.d/*", "/etc/dhcp/*-hooks.d/*", "/etc/networkd-dispatcher/*.d/*"), ""),
-    **dict.fromkeys((f"/{place}/systemd/system-generators/*" for place in ("etc", "run", "usr/local/lib")), ""),
-    # In a shell, what is done instead of the program that was typed.
-    **dict.fromkeys(
-        ("/root/.profile", "/root/.bash_[!h]*", "/root/.bashrc", "/etc/profile"),
-        r"(?m)^\s*(?:(?:alias|function)\s+)?(?:apt-get|docker|journalctl|nft|su|sudo|ssh|systemctl)\s*(?:=|\(\))",
-    ),
-    **dict.fromkeys(("/etc/systemd/user/*.*", "/root/.config/systemd/user/*.*", "/etc/tmpfiles.d/*.conf"), ""),
-}
-#: What a load test leaves, so that a boot closes what it has opened, and what that file says.
-_OF_LOAD_TESTS = ("/etc/tmpfiles.d/{}-load-test.conf", "r! /opt/{}/nginx/conf/load-test.conf")
 #: Where systemd-sysctl looks: of files of one name the first is read, and of values for one setting the last counts.
 _SYSCTL_DIRECTORIES = (
     "/etc/sysctl.d",
@@ -86,8 +44,8 @@ _SYSCTL_DIRECTORIES = (
 _JOURNAL_DIRECTORIES = tuple(
     f"/{place}/systemd/journald.conf.d" for place in ("etc", "run", "usr/local/lib", "usr/lib")
 )
-#: Whether the journal is kept, and what of it.
-_JOURNAL_OPTIONS = ("Storage", "MaxLevelStore")
+#: Settings of the kernel that name a program, and how one begins there.
+_HELPERS = {"kernel.core_pattern": "|", "kernel.modprobe": "/"}
 #: What containers, their networks and the packet filter need of the kernel.
 _MODULES = ("overlay", "bridge", "br_netfilter", "veth", "vxlan", "nf_tables")
 #: Queues that lose packets or hold them back, and routes that end packets, on purpose (tc and ip route of iproute2).
@@ -105,7 +63,7 @@ def gather(stack: str, expected: Mapping[str, Any], written: Iterable[str] = ())
     root, clock = f"/opt/{stack}", _clock()
     return {
         "now": time.time(),
-        **disks.gather(root, own=not clock["container"]),
+        **disks.gather(root, own=not clock["container"], virtual=clock["virtual"]),
         "memory": _memory(),
         "cpus": os.cpu_count() or 1,
         "load": os.getloadavg()[0],
@@ -120,7 +78,9 @@ def gather(stack: str, expected: Mapping[str, Any], written: Iterable[str] = ())
         "boot_hostname": (system.read_text("/etc/hostname") or "").strip(),
         "boot_target": os.path.basename(os.path.realpath("/etc/systemd/system/default.target")),
         "journal_later": _later(JOURNAL_FILE, _JOURNAL_DIRECTORIES),
-        "journal_settings": _journal_settings(),
+        "journal_settings": _settings("systemd/journald.conf", ("Storage", "MaxLevelStore")),
+        "manager_settings": _settings("systemd/system.conf", ("DefaultTimeoutStopSec",)),
+        "helpers": {} if clock["container"] else strange_helpers(),
         "replaced_modules": [] if clock["container"] else _replaced_modules(),
         "clock": clock,
         "open": open_paths(root),
@@ -141,16 +101,28 @@ def _later(own: str, directories: Iterable[str]) -> dict[str, str]:
     return {path: system.read_text(path) or "" for path in later}
 
 
-def _journal_settings() -> dict[str, tuple[str, str]]:
-    """What counts for the journal, and the file that says so."""
+def _settings(file: str, options: tuple[str, ...]) -> dict[str, tuple[str, str]]:
+    """What of systemd's settings counts, and the file that says so."""
     found, path = {}, ""
-    for line in system.lines(["systemd-analyze", "cat-config", "systemd/journald.conf"]):
+    for line in system.lines(["systemd-analyze", "cat-config", file]):
         name, equals, value = line.partition("=")
         if line.startswith("# /"):
             path = line[2:]
-        elif equals and name.strip() in _JOURNAL_OPTIONS:
+        elif equals and name.strip() in options:
             found[name.strip()] = (value.strip(), path)
     return found
+
+
+def strange_helpers() -> dict[str, str]:
+    """Programs of no package that the kernel itself starts: for whatever crashes, and for parts of it that lack."""
+    values = {name: (system.read_kernel_value(proc_path(name)) or "").strip() for name in _HELPERS}
+    programs = {
+        name: value.lstrip("|").split()[0] for name, value in values.items() if value.startswith(_HELPERS[name])
+    }
+    # Older packages call a program by /sbin.
+    names = {path: {path, f"/usr{path}", path.removeprefix("/usr")} for path in programs.values()}
+    known = jobs.packaged(sorted({one for others in names.values() for one in others})) if names else set()
+    return {name: path for name, path in programs.items() if not names[path] & known}
 
 
 def _replaced_modules() -> list[str]:
@@ -213,50 +185,6 @@ def not_owned(root: str) -> list[str]:
     return found
 
 
-def gather_jobs(stack: str, written: Iterable[str]) -> dict[str, list[str]]:
-    """Jobs and units that neither a package nor the playbook has written, and those of packages that were edited."""
-    left, says = (one.format(stack) for one in _OF_LOAD_TESTS)
-    own = {*written, *([left] if (system.read_text(left) or "").strip() == says else [])}
-    paths = [path for pattern in _CRON for path in glob.glob(pattern)]
-    # Of a link, what it leads to; that of a masked unit leads to no file.
-    units = {os.path.realpath(path) for pattern in _UNITS for path in glob.glob(pattern)}
-    paths += [path for path in units if os.path.isfile(path)]
-    hooks = set(_hooks())
-    paths = sorted({path for path in paths if not os.path.basename(path).startswith(".")} | hooks)
-    paths = [path for path in paths if path not in own]
-    if not paths:
-        return {"strange": [], "edited": []}
-    packaged = _packaged(paths)
-    known = [line.split() for line in system.lines(["dpkg-query", "--show", "--showformat", "${Conffiles}\n"])]
-    digests = {words[0]: words[1] for words in known if len(words) > 1}
-    return {
-        "strange": [path for path in paths if path not in packaged],
-        "edited": [path for path in paths if path not in hooks and path in digests and _md5(path) != digests[path]],
-    }
-
-
-def _packaged(paths: Iterable[str]) -> set[str]:
-    """Of paths, those of packages. Older packages call by /lib what lies below /usr/lib."""
-    older = [path.removeprefix("/usr") for path in paths if path.startswith("/usr/lib/")]
-    patterns = [path.replace("\\", r"\\") for path in (*paths, *older)]
-    said = system.run(["dpkg-query", "--search", *patterns], stdin="", check=False)
-    found = {line.partition(": ")[2] for line in said.out.splitlines()}
-    return found | {f"/usr{path}" for path in found if path.startswith("/lib/")}
-
-
-def _hooks() -> Iterator[str]:
-    for pattern, says in _HOOKS.items():
-        for path in glob.glob(pattern):
-            if os.path.isfile(path) and not os.path.islink(path) and re.search(says, system.read_text(path) or ""):
-                yield path
-
-
-def _md5(path: str) -> str:
-    """The digest by which dpkg knows a file of a package."""
-    with open(path, "rb") as file:
-        return hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
-
-
 def _memory() -> dict[str, int]:
     lines = (system.read_text("/proc/meminfo") or "").splitlines()
     pairs = (line.split() for line in lines)
@@ -266,10 +194,12 @@ def _memory() -> dict[str, int]:
 def _clock() -> dict[str, Any]:
     shown = dict(line.partition("=")[::2] for line in system.lines(["timedatectl", "show"]))
     container = system.run(["systemd-detect-virt", "--container"], stdin="", check=False)
+    machine = system.run(["systemd-detect-virt", "--vm"], stdin="", check=False)
     return {
         "synchronised": shown.get("NTPSynchronized") == "yes",
         "active": shown.get("NTP") == "yes",
         "timezone": shown.get("Timezone", ""),
+        "virtual": machine.code == 0,
         "container": container.out.strip() if container.code == 0 else "",
     }
 

@@ -14,6 +14,7 @@ import os
 import pwd
 import re
 import stat
+import struct
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -45,15 +46,27 @@ _DECISIVE = (
     ),
     *("/etc/sysctl.d/99-firstbell.conf", "/etc/systemd/system/*.*", "/usr/local/lib/firstbell/*"),
 )
+_SUFFICES, _JUMPS = r"(?:sufficient|\[[^]\n]*success=(?:done|end)[^]\n]*\])", r"\[[^]\n]*success=\d[^]\n]*\]"
+#: Whom a line of pam_succeed_if names does not count: some sign in at the screen without a password.
+_NAMED = r"(?![^\n]*\b(?:user|uid)\s+(?:=|eq|in|ingroup)\s)"
 #: Whoever asks is let in, and nothing further is asked.
-_PERMITS = re.compile(r"^\s*auth\s+(?:sufficient|\[[^]]*success=(?:done|end)[^]]*\])\s+pam_permit", re.MULTILINE)
+_PERMITS = re.compile(
+    rf"^[^\S\n]*-?auth\s+((?:{_SUFFICES}|{_JUMPS})\s+\S*pam_permit\b.*|{_SUFFICES}\s+\S*pam_succeed_if\b{_NAMED}.*"
+    rf"|{_JUMPS}\s+\S*pam_succeed_if\b.*\buid\s+(?:>=?|ge|gt)\s+\d{{1,3}}\b.*)$",
+    re.MULTILINE,
+)
 #: A program that is given the password of whoever signs in or changes it.
 _EXECUTES = re.compile(
     r"^[^\S\n]*-?(?:auth|password)\s+(?:\[[^]\n]*\]|\S+)\s+\S*(pam_exec\.so\b.*)$", re.MULTILINE | re.IGNORECASE
 )
-#: What sets the environment of everybody who signs in, or of root's shell.
-_ENVIRONMENTS = ("/etc/environment", "/etc/profile", "/etc/bash.bashrc", "/root/.profile", "/root/.bash*")
-_LOADED = re.compile(r"^\s*(?:export\s+)?(LD_(?:AUDIT|LIBRARY_PATH|PRELOAD)=\S+)", re.MULTILINE)
+#: What sets the environment of everybody who signs in, of root's shell, or of every service.
+_ENVIRONMENTS = (
+    *("/etc/environment", "/etc/profile", "/etc/bash.bashrc", "/root/.profile", "/root/.bash*"),
+    *("/etc/systemd/system.conf", *(f"/{place}/systemd/system.conf.d/*.conf" for place in ("etc", "run", "usr/lib"))),
+)
+_LOADED = re.compile(
+    r"^\s*(?:export\s+|(?:Default|Manager)Environment\s*=.*?)?(LD_(?:AUDIT|LIBRARY_PATH|PRELOAD)=\S+)", re.MULTILINE
+)
 _SUDOERS = "/etc/sudoers"
 #: A folder or a file that sudo reads as well; its path may stand in quotes.
 _INCLUDES = re.compile(r'^[^\S\n]*[#@]include(dir)?[^\S\n]+(?:"([^"\n]+)"|((?:\\.|[^\s\\])+))', re.MULTILINE)
@@ -61,6 +74,8 @@ _PROGRAMS = ("/usr/bin", "/usr/sbin")
 #: Where no package puts a program that runs as root for everybody.
 _PLACES = ("/usr/local", "/opt", "/srv", "/home", "/root", "/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - to look
 _CAPABILITY = "security.capability"
+#: After four bytes of its version: tag, bits and number of each entry (linux/posix_acl_xattr.h).
+_ACL, _ACL_KINDS, _ACL_MASK = "system.posix_acl_access", {0x02: "user", 0x08: "group"}, 0x10
 
 
 def gather(stack: str, written: Iterable[str]) -> dict[str, Any]:
@@ -89,7 +104,7 @@ def gather(stack: str, written: Iterable[str]) -> dict[str, Any]:
             {"name": words[0], "shell": words[-1]} for words in accounts if len(words) > _SHELL and words[2] == OWNER
         ],
         "executing": executing(),
-        "permitting": [path for path in glob.glob("/etc/pam.d/*") if _PERMITS.search(system.read_text(path) or "")],
+        "permitting": permitting(),
         "raised": [path for path in raised(_programs()) if not RAISED.fullmatch(os.path.basename(path))],
         "raised_elsewhere": list(raised(below(_PLACES, f"/opt/{stack}/data", cut=cut))),
         # Once all of them were gone through.
@@ -106,13 +121,24 @@ def _days_left(words: Sequence[str]) -> list[int]:
     return [left] if left < _NEVER else []
 
 
-def status_of(path: str) -> dict[str, int] | None:
-    """Mode and owner; None where there is nothing."""
+def status_of(path: str) -> dict[str, Any] | None:
+    """Mode and owner, and to whom else a list of its own gives rights; None where there is nothing."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
         return None
-    return {"mode": stat.S_IMODE(found.st_mode), "uid": found.st_uid, "gid": found.st_gid}
+    return {"mode": stat.S_IMODE(found.st_mode), "uid": found.st_uid, "gid": found.st_gid, "given": given(path)}
+
+
+def given(path: str) -> dict[str, int]:
+    """The rights that the access control list of a file gives to users and groups by name, in bits of a mode."""
+    try:
+        packed = os.getxattr(path, _ACL)
+    except OSError:
+        return {}
+    entries = list(struct.iter_unpack("<HHI", packed[4:]))
+    mask = next((bits for tag, bits, _who in entries if tag == _ACL_MASK), 0o7)
+    return {f"{_ACL_KINDS[tag]}:{who}": bits & mask for tag, bits, who in entries if tag in _ACL_KINDS and bits & mask}
 
 
 def _programs() -> Iterator[str]:
@@ -141,7 +167,7 @@ def _preloaded() -> list[str]:
 
 
 def _environment() -> list[str]:
-    """What is loaded into the programs of whoever signs in."""
+    """What is loaded into the programs of whoever signs in, or of services."""
     paths = [path for pattern in _ENVIRONMENTS for path in glob.glob(pattern) if not path.endswith("_history")]
     return [f"{found} of {path}" for path in paths for found in _LOADED.findall(system.read_text(path) or "")]
 
@@ -177,6 +203,16 @@ def decisive_files(stack: str, written: Iterable[str] = ()) -> list[str]:
     found |= {path for path in written if not path.startswith(f"/opt/{stack}/")}
     # What is masked leads to a device that everybody may write.
     return sorted(path for path in found if os.path.exists(path) and not os.path.islink(path))
+
+
+def permitting() -> list[dict[str, str]]:
+    """Where nobody is asked for a password."""
+    texts = {path: (system.read_text(path) or "").replace("\\\n", " ") for path in sorted(glob.glob("/etc/pam.d/*"))}
+    return [
+        {"path": path, "line": " ".join(line.split())}
+        for path, text in texts.items()
+        for line in _PERMITS.findall(text)
+    ]
 
 
 def executing() -> list[dict[str, str]]:

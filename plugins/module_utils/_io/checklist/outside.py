@@ -218,7 +218,8 @@ def ask(site: Site, path: str, *, secured: bool = True, method: str = "GET", nam
         connection.close()
     return {
         "status": answer.status,
-        "headers": {key.lower(): value for key, value in answer.getheaders()},
+        # Of one that comes twice browsers take the first.
+        "headers": {key.lower(): value for key, value in reversed(answer.getheaders())},
         "cookies": answer.headers.get_all("Set-Cookie") or [],
         "body": body,
         "seconds": round(time.monotonic() - start, 3),

@@ -20,7 +20,15 @@ from .. import system
 
 _OPTIONS = (
     *("authenticationmethods", "authorizedkeyscommand", "authorizedkeysfile", "kbdinteractiveauthentication"),
-    *("passwordauthentication", "permitemptypasswords", "permitrootlogin", "trustedusercakeys", "usepam", "error"),
+    *(
+        "hostbasedauthentication",
+        "passwordauthentication",
+        "permitemptypasswords",
+        "permitrootlogin",
+        "trustedusercakeys",
+        "usepam",
+        "error",
+    ),
 )
 #: From somewhere on the internet (RFC 5737): without a connection, blocks of Match would be passed over.
 _FROM = {"host": "localhost", "addr": "203.0.113.1", "laddr": "127.0.0.1", "lport": "22"}

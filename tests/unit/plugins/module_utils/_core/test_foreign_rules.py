@@ -36,7 +36,7 @@ def test_the_engines_and_the_stacks_rules_are_nobody_elses() -> None:
     ("chain", "rule"),
     [
         ("filter INPUT", "tcp dport 9999 counter accept"),
-        ("filter INPUT", "counter jump f2b-sshd"),
+        ("filter INPUT", "counter jump evil"),
         ("filter DOCKER-USER", "tcp dport 443 counter drop"),
         ("filter FORWARD", 'iifname "docker_gwbridge" counter drop'),
         ("filter FORWARD", 'iifname "docker0" oifname "docker_gwbridge" counter reject'),
@@ -85,3 +85,96 @@ def test_a_table_of_somebody_is_told_and_that_of_a_newer_engine_is_not() -> None
 def test_a_policy_that_drops_what_comes_in_is_told() -> None:
     listing = RULESET.replace("hook input priority filter; policy accept", "hook input priority filter; policy drop")
     assert list(foreign(listing, OWN, PORTS).values()) == ["nft 'chain ip filter INPUT { policy accept; }'"]
+
+
+#: As nft lists what fail2ban, Tailscale and wg-quick have written.
+USUAL = """
+table inet f2b-table {
+	set addr-set-sshd {
+		type ipv4_addr
+		elements = { 192.0.2.4 }
+	}
+	chain f2b-chain {
+		type filter hook input priority filter - 1; policy accept;
+		tcp dport 22 ip saddr @addr-set-sshd reject with icmp port-unreachable
+		tcp dport { 80, 443 } ip6 saddr @addr6-set-nginx counter drop
+		meta l4proto { tcp, udp } ip6 saddr @addr6-set-recidive reject with icmpv6 port-unreachable
+	}
+}
+table ip filter {
+	chain f2b-sshd {
+		ip saddr 192.0.2.4 counter reject
+		counter return
+	}
+	chain INPUT {
+		type filter hook input priority filter; policy accept;
+		counter jump ts-input
+		ip protocol tcp tcp dport 22 counter jump f2b-sshd
+	}
+	chain ts-input {
+		ip saddr 100.101.102.103 iifname "lo" counter accept
+		ip saddr 100.115.92.0/23 iifname != "tailscale0" counter return
+		ip saddr 100.64.0.0/10 iifname != "tailscale0" counter drop
+		iifname "tailscale0" counter accept
+		udp dport 41641 counter accept
+	}
+	chain ts-forward {
+		iifname "tailscale0" counter meta mark set mark and 0xff00ffff xor 0x40000
+		meta mark & 0x00ff0000 == 0x00040000 counter accept
+		ip saddr 100.64.0.0/10 iifname != "tailscale0" oifname "tailscale0" counter drop
+		oifname "tailscale0" counter accept
+	}
+	chain FORWARD {
+		type filter hook forward priority filter; policy accept;
+		counter jump ts-forward
+	}
+}
+table ip nat {
+	chain ts-postrouting {
+		meta mark & 0x00ff0000 == 0x00040000 counter masquerade
+	}
+	chain POSTROUTING {
+		type nat hook postrouting priority srcnat; policy accept;
+		counter jump ts-postrouting
+	}
+}
+table ip wg-quick-wg0 {
+	chain preraw {
+		type filter hook prerouting priority raw; policy accept;
+		iifname != "wg0" ip daddr 10.13.13.2 fib saddr type != local drop
+	}
+	chain premangle {
+		type filter hook prerouting priority mangle; policy accept;
+		meta l4proto udp meta mark set ct mark
+	}
+	chain postmangle {
+		type filter hook postrouting priority mangle; policy accept;
+		meta l4proto udp meta mark 0x0000ca6c ct mark set meta mark
+	}
+}
+"""
+
+
+def test_what_many_hosts_have_is_not_told() -> None:
+    assert foreign(USUAL, OWN, PORTS) == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "evil"),
+    [
+        ("tcp dport 22 ip saddr @addr-set-sshd reject with icmp port-unreachable", "tcp dport 443 drop"),
+        ("hook input priority filter - 1; policy accept;", "hook input priority filter - 1; policy drop;"),
+        ("ip saddr 192.0.2.4 counter reject", "ip saddr 0.0.0.0/0 counter reject"),
+        ("ip saddr 192.0.2.4 counter reject", "counter drop"),
+        ('ip saddr 100.64.0.0/10 iifname != "tailscale0" counter drop', "tcp dport 443 counter drop"),
+        ("counter masquerade", "tcp dport 443 counter dnat to 192.0.2.1"),
+        ("ip daddr 10.13.13.2 fib saddr type != local drop", "drop"),
+    ],
+)
+def test_what_only_looks_so_is_told(before: str, evil: str) -> None:
+    assert before in USUAL
+    assert foreign(USUAL.replace(before, evil), OWN, PORTS) != {}
+
+
+def test_an_empty_table_of_a_known_name_is_told() -> None:
+    assert foreign("table inet f2b-table {\n}\n", OWN, PORTS) != {}

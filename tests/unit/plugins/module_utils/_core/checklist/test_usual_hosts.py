@@ -26,6 +26,19 @@ USUAL: dict[str, tuple[str, Break]] = {
         _both(*(_seen("engine", "images", "sha256:app", created=at) for at in (0, 315_532_800))),
     ),
     "images of a registry": ("images", _seen("released", former=["myorg/app:1", "ghost:5", "ghcr.io/a/b:2"])),
+    "libraries of one's own that are known": (
+        "programs",
+        _both(
+            _seen("programs", hiding_libraries=["/usr/local/lib/libssl.so.3"], hiding=["/usr/local/bin/docker"]),
+            lambda _seen, expected: expected.update(known_jobs=["/usr/local/lib/libssl.so*", "/usr/local/bin/docker"]),
+        ),
+    ),
+    "a host without logrotate": ("timers", _seen("units", **{"logrotate.timer": {"LoadState": "not-found"}})),
+    "services that may take their time": (
+        "timers",
+        _seen("host", manager_settings={"DefaultTimeoutStopSec": ("infinity", "/etc/systemd/system.conf")}),
+    ),
+    "rights that everybody has": ("logins", _seen("logins", "decisive", "/etc/shadow", given={"user:1000": 0})),
     "who signs in elsewhere": ("site-answers", _seen("site", "page", status=302)),
 }
 

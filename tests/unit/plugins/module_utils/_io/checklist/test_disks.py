@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import disks
 
 
@@ -73,3 +74,14 @@ unused devices: <none>
 """
     assert disks.degraded(state) == ["the array md0 lacks a disk: [U_]"]
     assert disks.degraded("Personalities : \nunused devices: <none>\n") == []
+
+
+@pytest.mark.parametrize(
+    ("turns", "virtual", "said"),
+    [(True, False, True), (True, True, None), (False, True, False), (None, False, None)],
+)
+def test_a_virtual_disk_does_not_turn_whatever_its_kernel_takes_it_for(
+    monkeypatch: pytest.MonkeyPatch, turns: bool | None, virtual: bool, said: bool | None
+) -> None:
+    monkeypatch.setattr(disks, "_rotational", lambda _path: turns)
+    assert disks.gather("/", own=False, virtual=virtual)["rotational"] is said

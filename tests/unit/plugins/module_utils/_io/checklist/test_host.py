@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,66 +20,6 @@ def say(monkeypatch: pytest.MonkeyPatch, answers: dict[str, str], code: int = 0,
 
     monkeypatch.setattr(host.system, "run", run)
     return asked
-
-
-def test_jobs_are_a_packages_or_the_playbooks_or_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ("crontab", "edited", "evil", "school-backup-full.timer", "school-evil.timer", ".placeholder")
-    for name in names:
-        (tmp_path / name).write_text(name)
-    (tmp_path / "masked.service").symlink_to("/dev/null")
-    (tmp_path / "place").mkdir()
-    (tmp_path / "place/linked.service").touch()
-    (tmp_path / "linked.service").symlink_to("place/linked.service")
-    (tmp_path / "ssh.service.d").mkdir()
-    (tmp_path / "ssh.service.d/x.conf").write_text("")
-    monkeypatch.setattr(host, "_CRON", (f"{tmp_path}/[ce]*",))
-    monkeypatch.setattr(host, "_UNITS", (f"{tmp_path}/*.*", f"{tmp_path}/*.d/*.conf"))
-    (tmp_path / "hook").write_text('DPkg::Post-Invoke {"x";};')
-    (tmp_path / "hooked").write_text('APT::Color "1";')
-    (tmp_path / "hook-of-school").write_text("Post-Invoke of school\n")
-    monkeypatch.setattr(host, "_OF_LOAD_TESTS", (f"{tmp_path}/hook-of-{{}}", "Post-Invoke of {}"))
-    monkeypatch.setattr(host, "_HOOKS", {f"{tmp_path}/hook*": "Post-Invoke"})
-    right = hashlib.md5(b"crontab", usedforsecurity=False).hexdigest()
-    say(
-        monkeypatch,
-        {
-            "--search": f"cron: {tmp_path}/crontab\ncron: {tmp_path}/edited\n",
-            "--show": f" {tmp_path}/crontab {right}\n {tmp_path}/edited {right} obsolete\n\n",
-        },
-    )
-    assert host.gather_jobs("school", [f"{tmp_path}/school-backup-full.timer"]) == {
-        "strange": [
-            f"{tmp_path}/evil",
-            f"{tmp_path}/hook",
-            f"{tmp_path}/place/linked.service",
-            f"{tmp_path}/school-evil.timer",
-            f"{tmp_path}/ssh.service.d/x.conf",
-        ],
-        "edited": [f"{tmp_path}/edited"],
-    }
-
-
-@pytest.mark.parametrize(
-    ("line", "is_told"),
-    [
-        ("alias docker='/tmp/x'", True),
-        ("function sudo () { /tmp/x; }", True),
-        ("  systemctl() { :; }", True),
-        ("alias ll='ls -l'", False),
-        ("# alias sudo=x", False),
-        ("sudo systemctl status", False),
-        ("alias docker-ps='docker ps'", False),
-    ],
-)
-def test_a_shell_that_runs_something_else_than_was_typed_is_told(line: str, *, is_told: bool) -> None:
-    assert bool(re.search(host._HOOKS["/root/.bashrc"], f"umask 022\n{line}\n")) is is_told
-
-
-def test_what_older_packages_call_otherwise_is_theirs_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = say(monkeypatch, {"--search": "ssh: /lib/systemd/system/ssh.service\nsystemd: /usr/lib/a-\\x2d.slice\n"})
-    paths = ["/usr/lib/systemd/system/ssh.service", "/usr/lib/a-\\x2d.slice", "/usr/lib/systemd/system/evil.service"]
-    assert set(paths) - host._packaged(paths) == {"/usr/lib/systemd/system/evil.service"}
-    assert "/usr/lib/a-\\\\x2d.slice" in asked[0]
 
 
 def test_units_are_asked_for_in_one_go_and_with_them_what_they_start(
@@ -132,3 +70,22 @@ def test_what_does_not_belong_to_the_services_is_told_once(tmp_path: Path) -> No
     for path in ("nginx/cache", "nginx/cache/pdf", "data/redis/aof/file"):
         os.chown(tmp_path / path, 0, 0)
     assert host.not_owned(str(tmp_path)) == [f"{tmp_path}/data/redis/aof/file", f"{tmp_path}/nginx/cache"]
+
+
+def test_helpers_of_the_kernel_are_packages_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"core_pattern": "|/usr/lib/systemd/systemd-coredump %P %u\n", "modprobe": "/sbin/modprobe\n"}
+    monkeypatch.setattr(host.system, "read_kernel_value", lambda path: values[path.rpartition("/")[2]])
+    say(monkeypatch, {"--search": "systemd-coredump: /usr/lib/systemd/systemd-coredump\nkmod: /usr/sbin/modprobe\n"})
+    assert host.strange_helpers() == {}
+    values.update(core_pattern="|/tmp/x %p\n", modprobe="/tmp/y\n")
+    assert host.strange_helpers() == {"kernel.core_pattern": "/tmp/x", "kernel.modprobe": "/tmp/y"}
+    values.update(core_pattern="core\n", modprobe="")
+    assert host.strange_helpers() == {}
+
+
+def test_of_systemds_settings_the_last_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["# /etc/systemd/system.conf", "[Manager]", "#DefaultTimeoutStopSec=90s", "DefaultTimeoutStopSec=90s"]
+    lines += ["", "# /etc/systemd/system.conf.d/x.conf", "DefaultTimeoutStopSec = 1s", "Other=1"]
+    monkeypatch.setattr(host.system, "lines", lambda _argv: lines)
+    found = host._settings("systemd/system.conf", ("DefaultTimeoutStopSec",))
+    assert found == {"DefaultTimeoutStopSec": ("1s", "/etc/systemd/system.conf.d/x.conf")}

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -31,6 +32,7 @@ def test_what_the_environment_loads_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     texts = {
         "/etc/environment": 'LANG="C"\nLD_PRELOAD=/tmp/a.so\n#LD_AUDIT=x\n',
         "/root/.bashrc": "umask 022\nexport LD_LIBRARY_PATH=/tmp\n",
+        "/etc/systemd/system.conf": "[Manager]\nDefaultEnvironment=A=1 LD_PRELOAD=/tmp/b.so\n#DefaultEnvironment=\n",
     }
     monkeypatch.setattr(
         logins.glob, "glob", lambda pattern: {"/root/.bash*": ["/root/.bashrc"]}.get(pattern, [pattern])
@@ -39,6 +41,7 @@ def test_what_the_environment_loads_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     assert logins._environment() == [
         "LD_PRELOAD=/tmp/a.so of /etc/environment",
         "LD_LIBRARY_PATH=/tmp of /root/.bashrc",
+        "LD_PRELOAD=/tmp/b.so of /etc/systemd/system.conf",
     ]
 
 
@@ -178,6 +181,14 @@ def test_a_program_that_a_package_gives_passwords_to_is_not_told(
         ("auth required pam_permit.so", False),
         ("#auth sufficient pam_permit.so", False),
         ("session sufficient pam_permit.so", False),
+        ("auth [success=2 default=ignore] pam_permit.so", True),
+        ("auth sufficient pam_succeed_if.so uid >= 0", True),
+        ("-auth sufficient /lib/security/pam_succeed_if.so quiet user != nobody", True),
+        ("auth [success=2 default=ignore] pam_succeed_if.so uid >= 0 quiet", True),
+        ("auth sufficient pam_succeed_if.so user ingroup nopasswdlogin", False),
+        ("auth [success=1 default=ignore] pam_succeed_if.so uid >= 1000", False),
+        ("auth requisite pam_succeed_if.so uid >= 1000 quiet_success", False),
+        ("account sufficient pam_succeed_if.so uid < 1000 quiet", False),
     ],
 )
 def test_who_lets_everybody_in_is_known(line: str, open_: bool) -> None:
@@ -190,3 +201,21 @@ def test_what_decides_is_there_and_no_link(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(logins, "_DECISIVE", (f"{tmp_path}/*.service",))
     written = [f"{tmp_path}/gone", "/opt/school/x"]
     assert logins.decisive_files("school", written) == [f"{tmp_path}/a.service"]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root writes such attributes everywhere")
+def test_an_access_control_list_is_read_with_its_mask(tmp_path: Path) -> None:
+    def entries(mask: int) -> bytes:
+        rows = [(0x01, 6, 2**32 - 1), (0x02, 4, 1000), (0x04, 0, 2**32 - 1), (0x08, 6, 27), (0x10, mask, 2**32 - 1)]
+        return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *row) for row in [*rows, (0x20, 0, 2**32 - 1)])
+
+    path = tmp_path / "shadow"
+    path.write_text("")
+    assert logins.given(str(path)) == {}
+    try:
+        os.setxattr(path, "system.posix_acl_access", entries(mask=4))
+    except OSError as error:
+        pytest.skip(f"no such lists here: {error}")
+    assert logins.given(str(path)) == {"user:1000": 4, "group:27": 4}
+    os.setxattr(path, "system.posix_acl_access", entries(mask=0))
+    assert logins.given(str(path)) == {}
