@@ -95,7 +95,8 @@ GATE = "school-autoscaler-gate.socket"
 LISTING = "/etc/systemd/system/school-container-listing.service"
 FILES = {
     "/opt/school/nginx/conf/nginx.conf": "one\ntwo\n",
-    "/opt/school/haproxy/haproxy.cfg": "global\n    maxconn 4096\n\n    default-server slowstart 1s maxconn 200\n",
+    "/opt/school/haproxy/haproxy.cfg": "global\n    maxconn 4096\n\n    default-server slowstart 1s maxconn 200\n"
+    "    server-template replica- 2 app:3000 resolvers engine\n    server any app-any:3000 no-check backup\n",
     RULES_FILE: "groups:\n",
     f"/etc/systemd/system/{GATE}": "[Socket]\n\n[Install]\nWantedBy=sockets.target\n",
     LISTING: "[Service]\nRestart=always\n",
@@ -231,6 +232,7 @@ def _balancer() -> list[dict[str, Any]]:
             "weight": 1,
             "planned_weight": 1,
             "check": 0 if name == "app/any" else 6,
+            "leads": "app-any:3000" if name == "app/any" else "app:3000",
         }
         for name, state in states.items()
     ]

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Rules of programs that many hosts have, known by what they can do and not by their names alone.
 
-fail2ban bans single addresses; Tailscale and wg-quick keep a tunnel's addresses to the tunnel. What the stack's own
-table drops stays dropped, so that what they accept opens nothing.
+fail2ban bans single addresses; Tailscale and wg-quick keep a tunnel's addresses to the tunnel, and administrators let
+a tunnel's packets through. What the stack's own table drops stays dropped, so that what is accepted opens nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _USUAL: Mapping[re.Pattern[str], re.Pattern[str]] = {
         ),
         r"ip6? filter f2b-\S+": (rf"ip6? saddr {_ADDRESS} {_ENDS}", "(?:counter )?return"),
         "ip6? filter (?:INPUT|FORWARD|DOCKER-USER)": (r".* jump f2b-\S+", "(?:counter )?jump ts-(?:input|forward)"),
+        "ip6? filter FORWARD": (r'[io]ifname "(?:wg|tun)[\w-]*" (?:counter )?accept',),
         "ip6? nat POSTROUTING": ("(?:counter )?jump ts-postrouting",),
         "ip6? filter ts-(?:input|forward)": (
             ".*(?:accept|return)",

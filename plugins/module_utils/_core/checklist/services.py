@@ -29,6 +29,7 @@ _MOST = {
     "most": re.compile(r"(?m)^    maxconn (\d+)$"),
     "most_of_servers": re.compile(r"(?m)^    default-server .*\bmaxconn (\d+)"),
 }
+_LEADS = re.compile(r"(?m)^    server(?:-template)? (\S+) (?:\d+ )?([\w.-]+:\d+) ")
 _NEW_TOKENS = "docker swarm join-token --rotate worker; docker swarm join-token --rotate manager"
 _BOUND = re.compile(r"node\.hostname\s*==\s*(\S+)")
 _NEEDED = ("postgres", "pgbouncer", "redis", "app", "nginx", "haproxy")
@@ -239,7 +240,8 @@ def balancer(facts: Facts) -> Outcome:
     servers = facts.seen["balancer"]
     if not servers:
         return skipped("no HAProxy of the stack runs on this host")
-    problems = [f"{one['server']} {how}" for one in servers for how in _by_hand(one)]
+    planned = dict(_LEADS.findall(_haproxy_file(facts)))
+    problems = [f"{one['server']} {how}" for one in servers for how in _by_hand(one, planned)]
     problems += [problem for one in facts.seen["doors"] for problem in _of_doors(one, facts)]
     lines = [f"{one['server']}: state {one['administration']}, weight {one['weight']}" for one in servers]
     return none_of(problems, f"{len(servers)} servers, as HAProxy's file has them", "\n".join(lines))
@@ -247,7 +249,7 @@ def balancer(facts: Facts) -> Outcome:
 
 def _of_doors(seen: Mapping[str, Any], facts: Facts) -> Iterator[str]:
     """What somebody told HAProxy of the requests that it takes."""
-    file = next((text for path, text in facts.expected["files"].items() if path.endswith("/haproxy.cfg")), "")
+    file = _haproxy_file(facts)
     most = {name: _MOST[name].search(file) for name in _MOST}
     yield from (f"{name} takes no requests ({status})" for name, status in seen["doors"].items() if status != "OPEN")
     yield from (f"every request to {path} is refused by hand" for path in seen["refused"])
@@ -258,12 +260,23 @@ def _of_doors(seen: Mapping[str, Any], facts: Facts) -> Iterator[str]:
                 yield f"{name} takes {has} connections at once, not {planned[1]}"
 
 
-def _by_hand(server: Mapping[str, Any]) -> list[str]:
-    """What somebody told HAProxy of a server. That a slot has no replica is HAProxy's own finding, another bit."""
+def _haproxy_file(facts: Facts) -> str:
+    return next((text for path, text in facts.expected["files"].items() if path.endswith("/haproxy.cfg")), "")
+
+
+def _by_hand(server: Mapping[str, Any], planned: Mapping[str, str]) -> list[str]:
+    """What somebody told HAProxy of a server. That a slot has no replica is HAProxy's own finding, another bit.
+
+    ``planned``: where the servers lead, by the beginnings of their names.
+    """
     problems = ["was taken out by hand (maint)"] if server["administration"] & _MAINTENANCE else []
     problems += ["was drained by hand"] if server["administration"] & _DRAINED else []
     if server["check"] & _CHECKED == _CHECK_CONFIGURED:
         problems.append("is not looked at any more, dead or alive (disable health)")
+    name = server["server"].rpartition("/")[2]
+    to = next((place for begin, place in planned.items() if name.startswith(begin)), server["leads"])
+    if server["leads"] != to:
+        problems.append(f"leads to {server['leads']}, not {to}")
     if server["weight"] != server["planned_weight"]:
         problems.append(f"has weight {server['weight']}, not {server['planned_weight']}")
     return problems

@@ -109,13 +109,14 @@ def _scanned(address: str, facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_own(address: str) -> bool:
     """Whether an address is one of this machine's."""
-    family, _kind, _protocol, _name, target = socket.getaddrinfo(address, 0, type=socket.SOCK_STREAM)[0]
-    with socket.socket(family, socket.SOCK_STREAM) as one:
+    family, _kind, _protocol, _name, target = socket.getaddrinfo(address, 9, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, socket.SOCK_DGRAM) as one:
         try:
-            one.bind(target)
+            # Nothing is sent by that.
+            one.connect(target)
         except OSError:
             return False
-    return True
+        return bool(one.getsockname()[0] == target[0])
 
 
 def scan(address: str, ports: Iterable[int]) -> dict[str, Any]:

@@ -54,6 +54,8 @@ def gather_servers(stack: str) -> list[dict[str, Any]]:
                     "weight": int(row["srv_uweight"]),
                     "planned_weight": int(row["srv_iweight"]),
                     "check": int(row["srv_check_state"]),
+                    # Its address follows by itself within a second.
+                    "leads": f"{row['srv_fqdn']}:{row['srv_port']}",
                 }
             )
     return found

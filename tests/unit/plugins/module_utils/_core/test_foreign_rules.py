@@ -127,6 +127,8 @@ table ip filter {
 	chain FORWARD {
 		type filter hook forward priority filter; policy accept;
 		counter jump ts-forward
+		iifname "wg0" counter accept
+		oifname "wg0" counter accept
 	}
 }
 table ip nat {
