@@ -7,7 +7,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._core.sql import split
+from ansible_collections.firstbell.stack.plugins.module_utils._io import definitions
 from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import data
 
 from integration.postgres_server import Server
@@ -56,7 +58,8 @@ def healthy(server: Server) -> Iterator[None]:
         connection.execute(f"DROP ROLE {', '.join(ROLES)}")
 
 
-def gather(server: Server) -> dict[str, Any]:
+def gather(server: Server, kept: str = "") -> dict[str, Any]:
+    """``kept``: where the record of definitions lies."""
     expected = {
         "socket": server.socket,
         "database": "verify",
@@ -66,7 +69,10 @@ def gather(server: Server) -> dict[str, Any]:
         "settings": {},
         **dict(zip(("owner_role", "app_role", "monitoring_role"), ROLES)),
     }
-    return data.gather("verify", expected, {})
+    with pytest.MonkeyPatch.context() as patch:
+        read = definitions.read
+        patch.setattr(definitions, "read", lambda _path: read(kept) if kept else {})
+        return data.gather("verify", expected, {})
 
 
 def typed(server: Server, *texts: str, database: str = "verify") -> None:

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import schema
+from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist import activity
+from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import data, schema
 from ansible_collections.firstbell.stack.plugins.module_utils._io.postgres import ConnectError
 
 from integration.checked_database import LEDGER, gather, healthy, typed
@@ -121,6 +122,102 @@ def test_an_index_that_is_being_built_is_not_invalid(server: Server) -> None:
     assert [one["name"] for one in gather(server)["invalid_indexes"]] == ["public.second"]
 
 
+def test_an_unlogged_sequence_is_found(server: Server) -> None:
+    if server.major < PARAMETERS:
+        pytest.skip("PostgreSQL has them from 15 on")
+    typed(server, "ALTER SEQUENCE audit_log_id_seq SET UNLOGGED")
+    (one,) = found(server)
+    assert (one["name"], one["fix"]) == ("public.audit_log_id_seq", "ALTER SEQUENCE public.audit_log_id_seq SET LOGGED")
+    typed(server, one["fix"])
+    assert found(server) == []
+
+
+def test_who_keeps_a_transaction_open_is_named(server: Server) -> None:
+    old = "5 minutes", "1 hour"
+    holder = server.connect("verify", user="verify_app")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(data, "_OPEN", data._OPEN.replace(f"'{old[0]}'", "'0'").replace(f"'{old[1]}'", "'0'"))
+        assert gather(server)["open"] == []
+        holder.execute("SET application_name = 'psql'; BEGIN")
+        (one,) = gather(server)["open"]
+        assert {**one, "age": ""} == {
+            "pid": holder.info.backend_pid,
+            "role": "verify_app",
+            "application": "psql",
+            "idle": True,
+            "age": "",
+        }
+        holder.pgconn.send_query(b"SELECT pg_sleep(600)")
+        time.sleep(0.2)
+        (one,) = gather(server)["open"]
+        assert one["idle"] is False
+        typed(server, f"SELECT pg_terminate_backend({one['pid']})")
+        assert gather(server)["open"] == []
+    holder.close()
+
+
+def test_texts_in_another_order_than_their_indexes(server: Server) -> None:
+    with server.connect("verify") as connection:
+        connection.execute('CREATE COLLATION german (provider = icu, locale = "de")')
+        connection.execute("ALTER COLLATION german OWNER TO verify_owner")
+        connection.execute("ALTER TABLE students ADD place text COLLATE german")
+        assert gather(server)["orders"] == []
+        connection.execute("UPDATE pg_collation SET collversion = '1' WHERE collname = 'german'")
+    (one,) = gather(server)["orders"]
+    assert (one["name"], one["made"]) == ("the collation german", "1")
+    typed(server, one["fix"])
+    assert gather(server)["orders"] == []
+
+
+def test_a_database_in_another_order(server: Server) -> None:
+    if server.major < PARAMETERS:
+        pytest.skip("PostgreSQL knows the version of a database's order from 15 on")
+    with server.connect() as connection:
+        connection.execute("DROP DATABASE verify")
+        connection.execute(
+            "CREATE DATABASE verify OWNER verify_owner TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'de'"
+        )
+        assert gather(server)["orders"] == []
+        connection.execute("UPDATE pg_database SET datcollversion = '1' WHERE datname = 'verify'")
+    (one,) = gather(server)["orders"]
+    assert one["name"] == "the database verify"
+    typed(server, one["fix"])
+    assert gather(server)["orders"] == []
+
+
+def test_a_setting_that_no_file_says_any_more(server: Server) -> None:
+    expected = {"socket": server.socket, "settings": {}}
+    assert data.gather_settings(expected)["findings"] == []
+    typed(server, "ALTER SYSTEM SET zero_damaged_pages = on", "SELECT pg_reload_conf()")
+    time.sleep(0.5)
+    typed(server, "ALTER SYSTEM RESET zero_damaged_pages")
+    (one,) = data.gather_settings(expected)["findings"]
+    assert (one["name"], one["problem"]) == ("zero_damaged_pages", "it is on, which no file says any more")
+    typed(server, one["fix"])
+    time.sleep(0.5)
+    assert data.gather_settings(expected)["findings"] == []
+
+
+def test_a_sequence_that_its_maxvalue_ends(server: Server) -> None:
+    typed(server, "CREATE TABLE entries (id serial PRIMARY KEY)", "ALTER SEQUENCE entries_id_seq MAXVALUE 5")
+    typed(server, "INSERT INTO entries SELECT FROM generate_series(1, 5)")
+    (one,) = (row for row in gather(server)["sequences"] if row["name"] == "entries_id_seq")
+    assert (one["next"], one["most"], one["widest"]) == (6, 5, 2147483647)
+    ((_problem, fix),) = activity._of_sequence(one).items()
+    typed(server, fix, "INSERT INTO entries DEFAULT VALUES")
+    (one,) = (row for row in gather(server)["sequences"] if row["name"] == "entries_id_seq")
+    assert activity._of_sequence(one) == {}
+
+
+def test_without_the_schema_there_is_something_to_see(server: Server) -> None:
+    typed(server, "ALTER SCHEMA public RENAME TO other")
+    seen = gather(server)
+    assert (seen["migrations"], seen["barred"], seen["app_creates"]) == (None, [], False)
+    wanted = [{"table": "students", "columns": [{"column": "name"}]}]
+    indexes = data.gather_indexes({"socket": server.socket, "database": "verify"}, {"indexes": wanted})
+    assert indexes["findings"]
+
+
 def test_a_role_that_may_not_log_in_is_there(server: Server) -> None:
     with server.connect() as connection:
         connection.execute("ALTER ROLE verify_app NOLOGIN")
@@ -228,6 +325,7 @@ def test_where_sequences_stand(server: Server) -> None:
             "name": "entries_id_seq",
             "table": "entries",
             "most": 2147483647,
+            "widest": 2147483647,
             "highest": 7,
             "next": 8,
         }

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist import schema as schema_check
 from ansible_collections.firstbell.stack.plugins.module_utils._core.definitions import _FIRST_KINDS, KINDS
-from ansible_collections.firstbell.stack.plugins.module_utils._io import definitions
+from ansible_collections.firstbell.stack.plugins.module_utils._io import definitions, postgres
 from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import data, schema
 
 from integration.checked_database import LEDGER, gather, healthy, typed
@@ -53,6 +54,55 @@ DRIFTS = {
     "ALTER SEQUENCE entries_id_seq OWNED BY NONE; DROP SEQUENCE entries_id_seq CASCADE": "its sequence public.entries_",
     "DROP SEQUENCE numbers CASCADE": "lost its sequence public.numbers",
     "DELETE FROM _prisma_migrations WHERE migration_name = 'one'": "has lost one, which the tables have",
+    "DROP TABLE _prisma_migrations": "is gone, and the next migration is refused",
+    "ALTER TABLE students SET (fillfactor = 10)": "has got the option fillfactor",
+    "ALTER TABLE students SET (toast.autovacuum_enabled = off)": "has got the option toast.autovacuum_enabled",
+    "ALTER TABLE entries SET (autovacuum_vacuum_scale_factor = 0.9)": "another option autovacuum_vacuum_scale_factor",
+    "ALTER TABLE entries RESET (autovacuum_vacuum_scale_factor)": "has lost its option autovacuum_vacuum_scale_factor",
+    "ALTER TABLE students ALTER name SET STATISTICS 1": "has got the statistics target name",
+    "ALTER TABLE entries ALTER number SET STATISTICS 0": "has another statistics target number",
+    "ALTER TABLE students ALTER name SET (n_distinct = 1)": "has got the n_distinct name",
+    "ALTER SEQUENCE entries_id_seq INCREMENT -1": "has another numbering public.entries_id_seq",
+    "ALTER SEQUENCE entries_id_seq CYCLE MAXVALUE 500": "has another numbering public.entries_id_seq",
+    "ALTER SEQUENCE attendance_id_seq MAXVALUE 500": "has another numbering public.attendance_id_seq",
+    "ALTER SEQUENCE numbers NO CYCLE": "has another numbering public.numbers",
+    "ALTER TABLE guarded FORCE ROW LEVEL SECURITY": "has another row-level security public.guarded",
+    "ALTER VIEW named SET (security_barrier = false)": "has another option security_barrier",
+    "ALTER VIEW named RESET (security_barrier)": "has lost its option security_barrier",
+    "ALTER VIEW named SET (check_option = local)": "has got the option check_option",
+    "DROP MATERIALIZED VIEW listed": "has lost its materialized view public.listed",
+    "REFRESH MATERIALIZED VIEW listed WITH NO DATA": "has lost its contents public.listed",
+    "DROP MATERIALIZED VIEW listed; CREATE MATERIALIZED VIEW listed AS SELECT 1 AS id": "another materialized view",
+    "DROP INDEX of_listed": "has lost its unique index CREATE UNIQUE INDEX ON public.listed",
+    'ALTER TABLE students ALTER place TYPE text COLLATE "C"': "has got the collation place",
+    "ALTER TABLE students ALTER code TYPE text": "has lost its collation code",
+}
+RENAMES = {
+    "ALTER TABLE students RENAME TO pupils": "is called public.pupils since the last migration, with all its rows",
+    "CREATE SCHEMA other; ALTER TABLE students SET SCHEMA other": "is called other.students since",
+    'CREATE SCHEMA other; ALTER TABLE entries RENAME TO "E"; ALTER TABLE "E" SET SCHEMA other': 'is called other."E"',
+    "ALTER TABLE students RENAME TO old; CREATE TABLE students (LIKE old INCLUDING ALL)": "is called public.old since",
+    "ALTER TABLE students RENAME TO x; ALTER TABLE guarded RENAME TO students;"
+    "ALTER TABLE x RENAME TO guarded": "is called public.students since",
+    "ALTER TABLE students RENAME name TO title": "has its column name under the name title since",
+    'ALTER TABLE students RENAME name TO "Title"; ALTER TABLE students RENAME TO pupils': 'the name "Title" since',
+    "ALTER TABLE students RENAME name TO x; ALTER TABLE students RENAME place TO name;"
+    "ALTER TABLE students RENAME x TO place": "has its column place under the name name since",
+    "ALTER INDEX students_pkey RENAME TO foo": "has its constraint students_pkey under the name foo since",
+    "ALTER TABLE attendance RENAME CONSTRAINT attendance_student_fkey TO foo": "attendance_student_fkey under",
+    "ALTER TRIGGER stamp ON students RENAME TO foo": "has its trigger stamp under the name foo since",
+    "ALTER POLICY few ON guarded RENAME TO foo": "has its policy few under the name foo since",
+    "ALTER FUNCTION stamp() RENAME TO foo": "has its function public.stamp() under the name public.foo() since",
+    "CREATE SCHEMA other; ALTER FUNCTION stamp() SET SCHEMA other": "under the name other.stamp() since",
+    "ALTER VIEW named RENAME TO foo": "has its view public.named under the name public.foo since",
+    "ALTER MATERIALIZED VIEW listed RENAME TO foo": "materialized view public.listed under the name public.foo since",
+    "ALTER TYPE mood RENAME TO foo": "has its enum public.mood under the name public.foo since",
+    "ALTER SEQUENCE numbers RENAME TO foo": "has its sequence public.numbers under the name public.foo since",
+    "ALTER SEQUENCE entries_id_seq RENAME TO foo": "has its sequence public.entries_id_seq under the name public.foo",
+    "ALTER TABLE _prisma_migrations RENAME TO foo": "is called public.foo since the last migration",
+    "ALTER SCHEMA public RENAME TO other": "is called other since the last migration, with all its tables",
+    "ALTER SCHEMA public RENAME TO other; CREATE SCHEMA public": "is called other since the last migration",
+    "ALTER SCHEMA public RENAME TO other; CREATE SCHEMA public; CREATE TABLE public.x (id int)": "is called other",
 }
 MORE = """
 CREATE EXTENSION pgcrypto;
@@ -60,7 +110,8 @@ CREATE TYPE mood AS ENUM ('good', 'so-so', 'it''s bad');
 CREATE TYPE unused AS ENUM ('a');
 CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
 DROP VIEW named;
-ALTER TABLE students ADD place text, ALTER name SET NOT NULL, ALTER name SET DEFAULT 'nobody';
+ALTER TABLE students ADD place text, ADD code text COLLATE "C", ALTER name SET NOT NULL;
+ALTER TABLE students ALTER name SET DEFAULT 'nobody';
 ALTER TABLE students ADD loud text NOT NULL GENERATED ALWAYS AS (upper(name)) STORED UNIQUE;
 ALTER TABLE students ADD feels mood DEFAULT 'so-so', ADD token bytea DEFAULT gen_random_bytes(4);
 CREATE INDEX by_loud ON students (loud) WHERE feels <> 'so-so';
@@ -69,8 +120,11 @@ CREATE UNIQUE INDEX unique_name ON students (name, id);
 CREATE TRIGGER stamp BEFORE INSERT ON students FOR EACH ROW EXECUTE FUNCTION stamp();
 CREATE INDEX by_day ON scans (at);
 CREATE POLICY few ON guarded AS RESTRICTIVE FOR UPDATE TO verify_app, verify_owner USING (id > 1) WITH CHECK (id > 2);
-CREATE SEQUENCE numbers INCREMENT BY 5;
+CREATE SEQUENCE numbers INCREMENT BY 5 CYCLE;
 CREATE TABLE entries (id serial PRIMARY KEY, number int DEFAULT nextval('numbers'));
+ALTER TABLE entries SET (autovacuum_vacuum_scale_factor = 0.01), ALTER number SET STATISTICS 50;
+CREATE MATERIALIZED VIEW listed AS SELECT id, name FROM students;
+CREATE UNIQUE INDEX of_listed ON listed (id);
 CREATE TABLE "Odd entries" (id bigserial, number bigint DEFAULT nextval('numbers'), no text DEFAULT 'N' || 1);
 INSERT INTO entries SELECT FROM generate_series(1, 7);
 INSERT INTO "Odd entries" SELECT FROM generate_series(1, 9);
@@ -116,7 +170,7 @@ def keep(server: Server, path: str) -> bool:
 
 def drifted(server: Server, path: str) -> list[dict[str, str]]:
     with data._session(data._login(server.socket, "verify")) as session:
-        return schema.gather_drift(session, definitions.read(path), "verify_app")
+        return schema.gather_drift(session, definitions.read(path), "verify_app", "verify_owner")
 
 
 @pytest.mark.parametrize(("fault", "said"), DRIFTS.items())
@@ -126,7 +180,8 @@ def test_what_no_migration_has_made_is_found_and_mended(server: Server, tmp_path
     assert keep(server, path)
     assert not keep(server, path)
     assert drifted(server, path) == []
-    assert {one["kind"] for one in definitions.read(path)["definitions"]} | {"row-level security"} == set(KINDS)
+    kinds = {one["kind"] for one in definitions.read(path)["definitions"]}
+    assert kinds | {"UNLOGGED", "n_distinct", "n_distinct_inherited"} == set(KINDS)
     typed(server, fault)
     problems = drifted(server, path)
     assert any(said in one["problem"] for one in problems)
@@ -141,6 +196,89 @@ def test_what_no_migration_has_made_is_found_and_mended(server: Server, tmp_path
         assert connection.execute("SELECT max(id), max(number) FROM entries").fetchone() >= (8, 77)
         assert connection.execute("SELECT count(DISTINCT id), max(id) FROM attendance").fetchone() == (6, 6)
         assert connection.execute("SELECT loud FROM students WHERE id = 2").fetchone() == ("SOMEBODY",)
+
+
+@pytest.mark.parametrize(("fault", "said"), RENAMES.items())
+def test_what_has_another_name_gets_its_own_back(server: Server, tmp_path: Path, fault: str, said: str) -> None:
+    path = str(tmp_path / "schema.json")
+    keep(server, path)
+    kept = definitions.read(path)
+    typed(server, fault)
+    problems = drifted(server, path)
+    assert any(said in one["problem"] for one in problems)
+    words = " ".join(one["fix"] for one in problems)
+    assert all(one["fix"] for one in problems)
+    assert not any(word in words.replace("DROP SCHEMA public;", "") for word in ("DROP", "CREATE"))
+    typed(server, *(one["fix"] for one in problems))
+    assert drifted(server, path) == []
+    assert not keep(server, path)
+    assert definitions.read(path) == kept
+
+
+MEANT = """
+CREATE UNLOGGED TABLE cached (id bigserial PRIMARY KEY);
+ALTER TABLE students ALTER name SET STATISTICS 0, ADD CONSTRAINT later CHECK (name <> '') NOT VALID;
+ALTER TABLE entries SET (autovacuum_enabled = off, autovacuum_vacuum_scale_factor = 2);
+ALTER TABLE attendance ENABLE ROW LEVEL SECURITY;
+"""
+UNDONE = {
+    "ALTER TABLE entries SET UNLOGGED": "public.entries is unlogged",
+    "ALTER TABLE students SET (autovacuum_enabled = off)": "public.students is never cleaned",
+    "ALTER TABLE students ALTER place SET STATISTICS 0": "public.students has no statistics of place",
+    "ALTER TABLE entries ADD CONSTRAINT other CHECK (id > 0) NOT VALID": "public.entries has the constraint other",
+    "ALTER TABLE students ENABLE ROW LEVEL SECURITY": "public.students shows the application no row",
+    "ALTER TABLE students ALTER name SET STATISTICS -1": "public.students has lost its statistics target name",
+    "ALTER TABLE entries SET (autovacuum_vacuum_scale_factor = 3)": "public.entries has another option autovacuum_vac",
+    "DROP POLICY few ON guarded; DROP POLICY own ON guarded": "public.guarded has lost its policy few",
+}
+OF_TABLES = ("weak_tables", "unproven", "drifted")
+
+
+@pytest.mark.parametrize(("fault", "said"), UNDONE.items())
+def test_what_a_migration_has_made_so_is_meant_so(server: Server, tmp_path: Path, fault: str, said: str) -> None:
+    path = str(tmp_path / "schema.json")
+    with server.connect("verify") as connection:
+        connection.execute("SET ROLE verify_owner")
+        connection.execute(MEANT)
+    keep(server, path)
+    seen = gather(server, path)
+    assert [one for kind in OF_TABLES for one in seen[kind]] == []
+    assert len([one for kind in OF_TABLES for one in gather(server)[kind]]) == 6
+    typed(server, fault)
+    seen = gather(server, path)
+    problems = [one for kind in OF_TABLES for one in seen[kind]]
+    assert any(said in f"{one['name']} {one['problem']}" for one in problems)
+    typed(server, *dict.fromkeys(one["fix"] for one in problems))
+    seen = gather(server, path)
+    assert [one for kind in OF_TABLES for one in seen[kind]] == []
+
+
+def test_a_migration_that_has_lost_its_mark_gets_it_back(server: Server, tmp_path: Path) -> None:
+    path = str(tmp_path / "schema.json")
+    keep(server, path)
+    typed(server, "UPDATE _prisma_migrations SET finished_at = NULL WHERE migration_name = 'one'")
+    seen = gather(server, path)
+    assert (seen["drifted"], seen["known"]) == ([], ["one"])
+    failed = seen["migrations"]["failed"]
+    typed(server, schema_check._resolved(failed, seen["known"]).partition("and there: ")[2])
+    seen = gather(server, path)
+    assert (seen["drifted"], seen["migrations"]["failed"], seen["migrations"]["applied"]) == ([], [], 1)
+
+
+def test_the_owner_may_keep_the_record(server: Server, tmp_path: Path) -> None:
+    """As the playbook does, whose session is the owner's."""
+    path = str(tmp_path / "schema.json")
+    login = {**data._login(server.socket, "verify"), "session_role": "verify_owner"}
+    with postgres.connect(login) as session:
+        assert definitions.keep(session, "public", path, {"one": ""})
+    assert not keep(server, path)
+
+
+def test_a_table_elsewhere_is_said_to_be_unwatched(server: Server) -> None:
+    assert gather(server)["schemas"] == []
+    typed(server, "CREATE SCHEMA billing AUTHORIZATION verify_owner", "CREATE TABLE billing.t ()", "CREATE SCHEMA x")
+    typed(server, "ALTER TABLE billing.t OWNER TO verify_owner", "CREATE TABLE x.t ()")
+    assert gather(server)["schemas"] == ["billing"]
 
 
 def test_what_is_lost_with_its_rows_comes_out_of_a_backup(server: Server, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from unit.healthy_stack import BACKUP, DAY, GATE, LISTING, NOW, RULES_FILE, rele
 
 _KEYBOARD = {"kbdinteractiveauthentication": "yes"}
 _DAILY = ['APT::Periodic::Update-Package-Lists "1";', 'APT::Periodic::Unattended-Upgrade "1";']
+ORDERED = "REINDEX DATABASE school; ALTER DATABASE school REFRESH COLLATION VERSION"
+SESSION = {"pid": 7, "role": "postgres", "application": "psql"}
 OWNER = "ALTER TABLE public.students OWNER TO school_owner"
 NGINX = "/opt/school/nginx/conf/nginx.conf"
 
@@ -475,10 +477,25 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("settings-statements", _finding("shared_preload_libraries"), "shared_preload_libraries: it is 1"),
     ("settings-other", _finding("synchronous_commit"), "synchronous_commit: it is 1"),
     ("settings-other", _finding("pg_hba.conf"), "pg_hba.conf: it is 1"),
+    ("settings-other", _finding("zero_damaged_pages"), "zero_damaged_pages: it is 1"),
     ("settings-work-mem", lambda _s, e: e["postgres"].update(settings={"port": 1}), "none of these"),
     ("indexes", lambda seen, _e: seen["indexes"]["findings"].append("essential index is missing: x"), "missing"),
     ("database-answers", _seen("database", recovering=True), "in recovery"),
-    ("database-answers", _seen("database", idle_in_transaction=1), "keep a transaction open"),
+    (
+        "database-answers",
+        _seen("database", open=[{**SESSION, "idle": True, "age": "00:07:00"}]),
+        "pid 7 (role postgres, application psql) has had a transaction open for 00:07:00 and does nothing in it",
+    ),
+    (
+        "database-answers",
+        _seen("database", open=[{**SESSION, "idle": False, "age": "02:00:00"}]),
+        "pid 7 (role postgres, application psql) has had a transaction open for 02:00:00",
+    ),
+    (
+        "database-answers",
+        _seen("database", orders=[{"name": "the database school", "made": "2.36", "has": "2.41", "fix": ORDERED}]),
+        "the database school is of version 2.36 of the system's order of texts, which has 2.41 by now",
+    ),
     (
         "database-answers",
         _seen("database", oldest_transaction=1_500_000_000),
@@ -488,7 +505,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("database-answers", _seen("database", signals=["standby.signal"]), "rm /opt/school/data/postgres/*/data/standby"),
     (
         "database-answers",
-        _seen("database", blockers=[{"pid": 7, "role": "postgres", "application": "psql", "waiting": 2}]),
+        _seen("database", blockers=[{**SESSION, "waiting": 2}]),
         "2 sessions wait for a lock of postgres's, psql",
     ),
     (
@@ -500,6 +517,11 @@ BROKEN: list[tuple[str, Break, str]] = [
         "database-answers",
         _seen("database", "sequences", 0, next=32000),
         "is at 32000 of 32767",
+    ),
+    (
+        "database-answers",
+        _seen("database", "sequences", 0, next=480, most=500),
+        "the sequence s_id_seq is at 480 of 500, where its MAXVALUE ends it",
     ),
     ("statement-statistics", _seen("database", statements=None), "not loaded"),
     ("statement-statistics", _seen("database", statements=0), "no statement was counted"),
@@ -842,7 +864,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("database-roles", _member("pg_read_server_files", "school_app"), "school_app belongs to pg_read_server_files"),
     ("database-roles", _member("pg_write_all_data", "school_monitoring"), "belongs to pg_write_all_data"),
     ("database-roles", _member("pg_execute_server_program", "pg_monitor"), "pg_monitor belongs to pg_execute_server_p"),
-    ("database-roles", _seen("database", languages=["plpython3u"]), "the language plpython3u"),
+    (
+        "database-roles",
+        _seen("database", languages=["plpython3u"]),
+        "who uses it run programs: DROP EXTENSION plpython3u",
+    ),
     ("database-roles", _seen("database", extensions=["citext", "dblink"]), "the extension dblink reaches out"),
     ("database-answers", _slot, "the replication slot forgotten keeps 2048 MB"),
     ("database-overrides", _override("", "school_app", "work_mem=1GB"), "school_app has work_mem=1GB"),
@@ -860,6 +886,11 @@ BROKEN: list[tuple[str, Break, str]] = [
         )
     ),
     ("database-overrides", _override("", "", "work_mem=1GB"), "every role has work_mem=1GB"),
+    (
+        "database-overrides",
+        _override("", "school_monitoring", "statement_timeout=1ms"),
+        "school_monitoring has statement_timeout=1ms instead of 10s",
+    ),
     (
         "database-overrides",
         _override("school", "school_app", "statement_timeout=0"),
@@ -893,6 +924,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("tables-safe", _table("lies in the tablespace fast", "ALTER TABLE"), "students lies in the tablespace fast"),
     ("tables-safe", _seen("database", extensions=[]), "the database has lost the extension pg_stat_statements"),
     ("tables-safe", _seen("database", kept=False), "schema.json does not know the last migration"),
+    ("migrations", _seen("database", migrations=None), "the ledger _prisma_migrations is gone"),
     ("migrations", _migration(""), "20260301_seats, begun 2026-11-29 02:00:00+00, has failed"),
     (
         "migrations",
@@ -1255,7 +1287,8 @@ NOT_APPLICABLE: list[tuple[str, Break, str]] = [
     ("night-work", _seen("scaling", night={}, night_since=NOW - DAY), "the first night is to come"),
     ("clock", _seen("host", "clock", container="docker"), "a container"),
     ("swap", _seen("host", "clock", container="docker"), "a container"),
-    ("migrations", _seen("database", migrations=None), "no ledger of Prisma"),
+    ("migrations", _seen("database", migrations=None, known=[]), "no ledger of Prisma"),
+    ("migrations", _both(_seen("database", migrations=None), _expect("app", migrations="job")), "no ledger of Prisma"),
     ("disk-kind", _seen("host", rotational=None), "does not say"),
     ("domain", _expect("edge", domain="school.test"), "a name for tests"),
     ("backup-dump", _seen("backups", dumps=[], since=NOW - 3600), "due within a day"),

@@ -18,6 +18,17 @@ from dataclasses import dataclass, field
 from .errors import FirstbellError, InputError
 
 LEDGER = "_prisma_migrations"
+#: Of the ledger.
+COLUMNS = """
+    id VARCHAR(36) PRIMARY KEY NOT NULL,
+    checksum VARCHAR(64) NOT NULL,
+    finished_at TIMESTAMPTZ,
+    migration_name VARCHAR(255) NOT NULL,
+    logs TEXT,
+    rolled_back_at TIMESTAMPTZ,
+    started_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    applied_steps_count INTEGER NOT NULL DEFAULT 0
+"""
 LOCK_FILE = "migration_lock.toml"
 SCRIPT_FILE = "migration.sql"
 # The key of the advisory lock that Prisma's engine takes.
@@ -200,7 +211,7 @@ def plan(
     """
     by_name = {migration.name: migration for migration in migrations}
     _check_names(by_name, wished)
-    found = _states(rows or ())
+    found = states_of(rows or ())
     steps: list[Step] = [*_rolled_back(rows or (), wished.rolled_back), *_marked(rows or (), wished.applied)]
     if not rows and has_tables:
         steps += _baselined(by_name, wished, {step.name for step in steps})
@@ -210,7 +221,7 @@ def plan(
             " If all of them did, run once with baseline: true; if some, with baseline: [their names]"
         )
     resolved = {identity for step in steps for identity in step.rows}
-    after = _states([row for row in rows or () if row.id not in resolved])
+    after = states_of([row for row in rows or () if row.id not in resolved])
     for step in steps:
         after[step.name] = "applied" if step.kind == "mark" else after.get(step.name, "rolled back")
     _refuse_failed([row for row in rows or () if row.state == "failed" and row.id not in resolved])
@@ -238,7 +249,7 @@ def _check_names(by_name: Mapping[str, Migration], wished: Wishes) -> None:
                 )
 
 
-def _states(rows: Iterable[Row]) -> dict[str, str]:
+def states_of(rows: Iterable[Row]) -> dict[str, str]:
     """The state of each name: a failed row counts before an applied one, that before one rolled back."""
     order = ("rolled back", "applied", "failed")
     states: dict[str, str] = {}

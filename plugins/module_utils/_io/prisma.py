@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .._core.errors import FirstbellError
-from .._core.prisma import ADVISORY_LOCK, LEDGER, LOCK_FILE, SCRIPT_FILE, Migration, Plan, Row
+from .._core.prisma import ADVISORY_LOCK, COLUMNS, LEDGER, LOCK_FILE, SCRIPT_FILE, Migration, Plan, Row
 from .._core.prisma_failure import Failure, MigrationFailedError
 from .._core.sql import ServerError, Statement, split
 from .postgres import QueryError, Session, compose
@@ -25,16 +25,6 @@ from .postgres import QueryError, Session, compose
 # script back whole and wants its statements one at a time.
 _ONE_BY_ONE = frozenset({"25001", "55P04"})
 _LOCK_NOT_AVAILABLE = "55P03"
-_COLUMNS = """
-    id VARCHAR(36) PRIMARY KEY NOT NULL,
-    checksum VARCHAR(64) NOT NULL,
-    finished_at TIMESTAMPTZ,
-    migration_name VARCHAR(255) NOT NULL,
-    logs TEXT,
-    rolled_back_at TIMESTAMPTZ,
-    started_at TIMESTAMPTZ NOT NULL DEFAULT now(),
-    applied_steps_count INTEGER NOT NULL DEFAULT 0
-"""
 
 
 class LockHeldError(FirstbellError):
@@ -141,7 +131,7 @@ class Ledger:
         """Make the ledger, and the schema where that is missing."""
         if not self._session.query("SELECT 1 FROM pg_namespace WHERE nspname = %s", (self._schema,)):
             self._session.query(compose("CREATE SCHEMA {schema}", schema=(self._schema,)))
-        self._on_ledger("CREATE TABLE {ledger} (" + _COLUMNS + ")")
+        self._on_ledger("CREATE TABLE {ledger} (" + COLUMNS + ")")
 
     def begin(self, migration: Migration) -> str:
         identity = str(uuid.uuid4())

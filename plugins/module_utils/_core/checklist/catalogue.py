@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from . import (
+    activity,
     administrators,
     containers,
     custody,
@@ -64,6 +65,7 @@ _MODULES = (
     images,
     engine,
     database,
+    activity,
     schema,
     pool,
     custody,

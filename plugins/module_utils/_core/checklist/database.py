@@ -5,36 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from ..index_sql import identifier, literal
 from ..pg_findings import OF_SESSIONS
-from ..units import MB
 from . import roles
 from .model import Check, Facts, Outcome, check, failed, none_of
 from .schema import sql, typed
 from .services import SITE
+from .unlooked import without_postgres
 
 _RESET = (
     "Take back what was set by hand, then load the file again: make site ARGS='-e postgres_reset_alter_system=true'. "
     "A setting that waits for a restart: make site ARGS='-e postgres_allow_restart=true' at a quiet time"
 )
 #: pg_checksums takes no directory of a running server, and a service that is stopped has no container to type it in.
-_ENABLE_CHECKSUMS = (
-    "At a quiet time, as the application is away until the end: image=$(docker service inspect --format "
-    "'{{.Spec.TaskTemplate.ContainerSpec.Image}}' {stack}_postgres); docker service scale {stack}_postgres=0; "
-    "while docker ps -q -f label=com.docker.swarm.service.name={stack}_postgres | grep -q .; do sleep 1; done; "
-    "docker run --rm --network none -v /opt/{stack}/data/postgres:/var/lib/postgresql --entrypoint pg_checksums "
-    '"$image" --enable; docker service scale {stack}_postgres=1'
-)
+_ENABLE_CHECKSUMS = without_postgres("docker run --rm", 'pg_checksums "$image" --enable')
 _ANY = -1
 """As a limit of connections."""
-_LEAST_LEFT = 0.1
-"""Of the numbers of a sequence."""
-_OLDEST_TRANSACTION = 1_000_000_000
-"""Half of what PostgreSQL can tell apart (2^31) would be the end; autovacuum begins at 200 million, and at 400 million
-of multixacts, of which there are as many."""
 
 _GROUPS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     (
@@ -87,7 +73,7 @@ def _judge_settings(facts: Facts, names: frozenset[str] | None) -> Outcome:
         if (finding["name"] in mine if names is not None else finding["name"] not in other)
     ]
     problems = [f"{finding['name']}: {finding['problem']}" for finding in findings]
-    by_alter = [finding["fix"] for finding in findings if finding["kind"] in OF_SESSIONS]
+    by_alter = [finding["fix"] for finding in findings if finding["kind"] in (*OF_SESSIONS, "not_reloaded")]
     told_of = {name.lower(): one for name, one in seen["settings"].items()}
     shown = {name: told_of.get(name.lower(), {}) for name in sorted(mine)}
     lines = [
@@ -124,64 +110,6 @@ SETTINGS = (
     *(_settings_check(name, f"S29 {row}", title, settings) for name, row, title, settings in _GROUPS),
     _settings_check("settings-other", "S29", "Every other setting of the database is as planned", None),
 )
-
-
-@check(
-    "database-answers",
-    "S42",
-    "database",
-    "The database takes writes and is far from any limit of its own",
-    target="no recovery, now or at the next start, no transaction open for 5 minutes, nobody who waits for a lock, "
-    "transaction ids and sequences far from their end",
-    command=sql("SELECT pg_is_in_recovery(), max(age(datfrozenxid)), max(mxid_age(datminmxid)) FROM pg_database"),
-    fix="Look at pg_stat_activity for what holds a transaction open: docs/operations.md, commands for the database",
-    needs="database",
-)
-def database_answers(facts: Facts) -> Outcome:
-    seen = facts.seen["database"]
-    problems = ["it is in recovery and takes no writes"] if seen["recovering"] else []
-    if seen["idle_in_transaction"]:
-        problems.append(f"{seen['idle_in_transaction']} sessions keep a transaction open for more than 5 minutes")
-    for name, age in (("transaction id", "oldest_transaction"), ("multixact id", "oldest_multixact")):
-        if seen[age] > _OLDEST_TRANSACTION:
-            problems.append(f"the oldest {name} is {seen[age]} old; vacuum does not come along")
-    problems += [
-        f"{name} is in its directory, so that it recovers instead of taking writes at the next start: "
-        f"rm /opt/{facts.stack}/data/postgres/*/data/{name}"
-        for name in seen["signals"]
-        if not seen["recovering"]
-    ]
-    mended = _mended(seen)
-    measured = f"PostgreSQL {seen['version']}, oldest transaction id {seen['oldest_transaction']}"
-    return none_of([*problems, *mended], measured, fix=typed(mended.values()))
-
-
-def _mended(seen: Mapping[str, Any]) -> dict[str, str]:
-    """What holds others up, and the statement that ends it."""
-    said = {}
-    for one in seen["blockers"]:
-        who = f"{one['role']}'s, {one['application'] or 'without a name'}"
-        said[f"{one['waiting']} sessions wait for a lock of {who}"] = f"SELECT pg_terminate_backend({one['pid']})"
-    for one in seen["sequences"]:
-        said.update(_of_sequence(one))
-    for one in seen["slots"]:
-        if not one["active"]:
-            keeps = f"keeps {one['bytes'] / MB:.0f} MB of the log, until the disk is full, and nobody reads it"
-            drop = f"SELECT pg_drop_replication_slot({literal(one['name'])})"
-            said[f"the replication slot {one['name']} {keeps}"] = drop
-    return said
-
-
-def _of_sequence(one: Mapping[str, Any]) -> dict[str, str]:
-    """Why rows cannot be added by the numbers that it gives, and what puts it right."""
-    name, mend = one["name"], f"SELECT setval({literal(one['name'])}, {one['highest'] or 1})"
-    if one["highest"] >= one["next"]:
-        taken = f"and {one['table']} goes on to {one['highest']} already"
-        return {f"the sequence {name} would give {one['next']}, {taken}": mend}
-    if one["most"] - one["next"] < one["most"] * _LEAST_LEFT:
-        otherwise = "unless that was set by hand, its column needs a larger type"
-        return {f"the sequence {name} is at {one['next']} of {one['most']}; {otherwise}": mend}
-    return {}
 
 
 @check(
@@ -287,20 +215,22 @@ def app_timeouts(facts: Facts) -> Outcome:
 )
 def database_overrides(facts: Facts) -> Outcome:
     wanted = facts.expected["postgres"]
-    own = {
-        wanted["app_role"]: set(wanted["app_role_settings"]),
-        wanted["monitoring_role"]: {"statement_timeout"},
-    }
+    own = wanted["role_settings"]
     problems, lines, fixes = [], [], []
     for one in facts.seen["database"]["overrides"]:
         inside = f" in the database {one['database']}" if one["database"] else ""
         where = f"{one['role'] or 'every role'}{inside}"
         for setting in one["settings"]:
             lines.append(f"{where}: {setting}")
-            allowed = own.get(one["role"], set()) if not one["database"] else set()
-            if setting.partition("=")[0] not in allowed and one["role"] not in wanted["roles_extra"]:
+            allowed = own.get(one["role"], {}) if not one["database"] else {}
+            name, _equals, value = setting.partition("=")
+            if name not in allowed and one["role"] not in wanted["roles_extra"]:
                 problems.append(f"{where} has {setting}")
-                fixes.append(_reset(one["role"], one["database"], setting.partition("=")[0]))
+                fixes.append(_reset(one["role"], one["database"], name))
+            # Those of the application are app-timeouts' to judge.
+            elif name in allowed and value != str(allowed[name]) and one["role"] != wanted["app_role"]:
+                problems.append(f"{where} has {setting} instead of {allowed[name]}")
+                fixes.append(f"ALTER ROLE {identifier(one['role'])} SET {name} = {literal(str(allowed[name]))}")
     for one in facts.seen["database"]["by_hand"]:
         lines.append(f"ALTER SYSTEM: {one['name']}={one['setting']}")
         # Those of the plan are judged by their values; those of a restore do nothing any more.

@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import InputError
 from ..names import did_you_mean
 from ..redact import redact
+from .unlooked import mend
 
 PASS, FAIL, WARN, SKIPPED = "pass", "fail", "warn", "skipped"
 VERDICTS = (FAIL, WARN, SKIPPED, PASS)
@@ -25,7 +26,6 @@ VERDICTS = (FAIL, WARN, SKIPPED, PASS)
 ROWS = tuple(f"S{number}" for number in range(1, 114))
 """The rows of docs/requirements.md."""
 
-_NOT_LOOKED_AT = "What the reason says; where it names no command: make site. Then verify again"
 TAKE_STOCK = "make verify ARGS='-e checks_take_stock=true'"
 _SHOWN_PROBLEMS = 8
 _LONGEST_EVIDENCE = 4000
@@ -255,7 +255,8 @@ def run(
 def _judged(one: Check, facts: Facts, errors: Mapping[str, str]) -> Outcome:
     broken = dict.fromkeys(errors[name] for name in one.needs if name in errors)
     if broken:
-        return failed("it could not be looked at", reason="; ".join(broken), fix=_NOT_LOOKED_AT)
+        reason = "; ".join(broken)
+        return failed("it could not be looked at", reason=reason, fix=mend(reason))
     try:
         return one.judge(facts)
     except Exception as error:  # noqa: BLE001 - whatever it is, this item is not proven

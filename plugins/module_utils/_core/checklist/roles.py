@@ -94,7 +94,11 @@ def _more(one: Mapping[str, Any]) -> str:
 def ways_out(seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
     """Of languages and extensions by which a role reaches the server's files or others."""
     for name in seen["languages"]:
-        yield f"the language {name} lets who uses it run programs"
+        if name not in wanted["extensions"]:
+            yield (
+                f"the language {name} lets who uses it run programs: DROP EXTENSION {name}, or name it in "
+                "postgres_extensions"
+            )
     for name in seen["extensions"]:
         if name in _REACHING_OUT and name not in wanted["extensions"]:
             yield (

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ..index_sql import identifier, literal
-from ..prisma import ADVISORY_LOCK
-from .model import Facts, Outcome, check, none_of, skipped, warned
+from ..prisma import ADVISORY_LOCK, LEDGER
+from .model import Facts, Outcome, check, failed, none_of, skipped, warned
 from .services import SITE
 
 _SHOWN_STATEMENTS = 8
@@ -19,6 +19,7 @@ _MEANT_SO = " What no migration has made, and is meant so: rm /opt/{stack}/app/s
 #: The name of an index in a statement that only drops it, or makes one anew that is not unique.
 _DROPPED = re.compile(r'^DROP INDEX (?:.+[.])?"?([^".;]+)"?$')
 _MADE_ANEW = re.compile(r'^DROP INDEX (?:CONCURRENTLY )?IF EXISTS (?:[^;]+[.])?"?([^".;]+)"?; CREATE INDEX ')
+_BY_TABLES_SAFE = "What tables-safe says, which makes the ledger anew with all that it had"
 _CUT_OFF = "no log: the run that applied it was cut off"
 _BUILD = f"{SITE}: it builds them without a lock; one of the wrong columns only with ARGS='-e app_indexes_replace=true'"
 
@@ -80,7 +81,8 @@ def indexes(facts: Facts) -> Outcome:
 )
 def tables_safe(facts: Facts) -> Outcome:
     seen = facts.seen["database"]
-    drifted = [one for one in seen["drifted"] if not _is_essential(facts, one["fix"])]
+    told = {one["fix"] for one in seen["weak_tables"]}
+    drifted = [one for one in seen["drifted"] if one["fix"] not in told and not _is_essential(facts, one["fix"])]
     weak = [*_lost_extensions(facts), *seen["weak_tables"], *drifted]
     # What is dropped, or made anew, need not be proven before.
     dropped = [one["fix"].partition(";")[0] for one in drifted]
@@ -90,7 +92,8 @@ def tables_safe(facts: Facts) -> Outcome:
     evidence = "\n".join(f"{one['name']} {one['problem']}: {one['fix']};" for one in found)
     fix = typed(one["fix"] for one in found if one["fix"])
     fix += _MEANT_SO if drifted else ""
-    if facts.expected["app"]["migrations"] == "prisma" and not seen["kept"]:
+    how = facts.expected["app"]["migrations"]
+    if how == "prisma" and not seen["kept"]:
         problems.append(
             f"/opt/{facts.stack}/app/schema.json does not know the last migration, so nobody sees changes by hand"
         )
@@ -98,7 +101,10 @@ def tables_safe(facts: Facts) -> Outcome:
     # What holds for each new row is no hole any more, but nobody knows about the old ones.
     if problems and not weak:
         return warned("; ".join(problems[:6]), evidence, fix=fix)
-    return none_of(problems, "none is weak", evidence, fix=fix)
+    unwatched = [] if how == "prisma" else [f"by hand, as app_migrations is {how}"]
+    unwatched += [f"in the schema {name}, as only public is compared" for name in seen["schemas"]]
+    measured = "; ".join(["none is weak", *(f"what was changed {one}, is not known" for one in unwatched)])
+    return none_of(problems, measured, evidence, fix=fix)
 
 
 def _is_essential(facts: Facts, fix: str) -> bool:
@@ -135,8 +141,11 @@ def _lost_extensions(facts: Facts) -> list[dict[str, str]]:
 )
 def migrations(facts: Facts) -> Outcome:
     seen = facts.seen["database"]["migrations"]
+    known = facts.seen["database"]["known"]
+    if seen is None and known and facts.expected["app"]["migrations"] == "prisma":
+        return failed(f"the ledger {LEDGER} is gone, and the next migration is refused", fix=_BY_TABLES_SAFE)
     if seen is None:
-        return skipped("the application has no ledger of Prisma (_prisma_migrations)")
+        return skipped(f"the application has no ledger of Prisma ({LEDGER})")
     held = [_held(one, seen["begun"]) for one in seen["holders"]]
     ended = typed(f"SELECT pg_terminate_backend({one['pid']})" for one in seen["holders"])
     problems = [
@@ -146,7 +155,7 @@ def migrations(facts: Facts) -> Outcome:
     evidence = "\n".join([*held, *(f"{one['name']}: {one['log'].strip() or _CUT_OFF}" for one in seen["failed"])])
     if held and all(one["at_work"] for one in seen["holders"]):
         return warned("; ".join(held), evidence, fix=f"If that is none that you know of: {ended}")
-    fix = " Then: ".join(one for one in (ended, _resolved(seen["failed"])) if one)
+    fix = " Then: ".join(one for one in (ended, _resolved(seen["failed"], known)) if one)
     return none_of([*held, *problems], f"{seen['applied']} applied, none failed", evidence, fix=fix)
 
 
@@ -157,12 +166,22 @@ def _held(one: Mapping[str, Any], begun: Sequence[str]) -> str:
     return f"{who} holds Prisma's lock {ADVISORY_LOCK} {does}, so that no other migration can begin"
 
 
-def _resolved(failed: Sequence[Mapping[str, str]]) -> str:
-    """How to go on after failed migrations, as ``prisma migrate resolve`` does."""
-    update = "UPDATE _prisma_migrations SET rolled_back_at = now() WHERE finished_at IS NULL AND rolled_back_at IS NULL"
-    rolled_back = [f"{update} AND migration_name = {literal(one['name'])}" for one in failed]
+def _resolved(failed: Sequence[Mapping[str, str]], known: Collection[str]) -> str:
+    """How to go on after failed migrations, as ``prisma migrate resolve`` does.
+
+    Those that are known to have ended have only lost their mark; nothing of them may be taken back.
+    """
+    of_one = "WHERE finished_at IS NULL AND rolled_back_at IS NULL AND migration_name ="
+    update = {
+        "finished_at": [one["name"] for one in failed if one["name"] in known],
+        "rolled_back_at": [one["name"] for one in failed if one["name"] not in known],
+    }
+    finished, rolled_back = (
+        [f"UPDATE {LEDGER} SET {column} = now() {of_one} {literal(name)}" for name in names]  # noqa: S608
+        for column, names in update.items()
+    )
     if not rolled_back:
-        return ""
+        return typed(finished)
     undo = "Mend the cause (see the evidence) and take back by hand what the migration has done. "
     applied = "If you would rather do its rest by hand: SET finished_at = now() instead of rolled_back_at"
-    return f"{undo}{typed(rolled_back, f'{SITE}; it is applied anew. {applied}')}"
+    return f"{undo}{typed([*finished, *rolled_back], f'{SITE}; it is applied anew. {applied}')}"

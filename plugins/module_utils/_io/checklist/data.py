@@ -19,14 +19,13 @@ from ..pg_members import report
 from . import grants, schema
 
 _FACTS = """
-SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS recovering,
+SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number,
+       pg_is_in_recovery() AS recovering,
        current_setting('data_checksums') AS data_checksums, current_setting('ssl') AS ssl,
        current_setting('max_connections')::int AS max_connections,
        current_setting('superuser_reserved_connections')::int
        + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved,
        (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
-       (SELECT count(*)::int FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'
-        AND state_change < now() - interval '5 minutes') AS idle_in_transaction,
        (SELECT count(*)::int FROM pg_stat_activity a JOIN pg_stat_ssl s USING (pid)
         WHERE a.client_addr IS NOT NULL AND NOT s.ssl) AS unencrypted,
        (SELECT max(age(datfrozenxid))::int FROM pg_database) AS oldest_transaction,
@@ -75,6 +74,43 @@ SELECT slot_name AS name, active,
        coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint AS bytes
 FROM pg_replication_slots WHERE NOT pg_is_in_recovery() ORDER BY 1
 """
+#: But what is at work for hours by its nature: a dump, migrations and indexes, and what cleans.
+_OPEN = """
+SELECT pid, coalesce(usename, '?') AS role, application_name AS application,
+       state LIKE 'idle in transaction%' AS idle, (clock_timestamp() - xact_start)::interval(0)::text AS age
+FROM pg_stat_activity
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND (
+    state LIKE 'idle in transaction%' AND state_change < clock_timestamp() - interval '5 minutes'
+    OR xact_start < clock_timestamp() - interval '1 hour' AND application_name NOT IN ('pg_dump', 'pg_restore')
+       AND application_name NOT LIKE 'firstbell%' AND pid NOT IN (
+           SELECT pid FROM pg_stat_progress_vacuum UNION ALL SELECT pid FROM pg_stat_progress_create_index
+           UNION ALL SELECT pid FROM pg_stat_progress_cluster))
+ORDER BY xact_start
+"""
+#: Where the system's library orders texts otherwise than when the indexes were made.
+_ORDERS = """
+SELECT 'the collation ' || oid::regcollation AS name, collversion AS made, pg_collation_actual_version(oid) AS has,
+       format('REINDEX DATABASE %I; ALTER COLLATION %s REFRESH VERSION', current_database(), oid::regcollation) AS fix
+FROM pg_collation c WHERE collversion <> pg_collation_actual_version(oid)
+                      AND EXISTS (SELECT FROM pg_attribute WHERE attcollation = c.oid AND attrelid >= 16384)
+"""
+_ORDERS_OF_DATABASES = """
+UNION ALL
+SELECT 'the database ' || quote_ident(datname), datcollversion, pg_database_collation_actual_version(oid),
+       CASE datname WHEN current_database() THEN format('REINDEX DATABASE %I; ', datname) ELSE '' END
+       || format('ALTER DATABASE %I REFRESH COLLATION VERSION', datname)
+FROM pg_database
+WHERE datname IN ('postgres', 'template1', current_database())
+  AND datcollversion <> pg_database_collation_actual_version(oid)
+"""
+_ORDERS_SINCE = 150000
+#: What no file has any more, and is in force as long as the files are not read again.
+_IN_FORCE = """
+SELECT name, setting FROM pg_settings s
+WHERE source = 'configuration file' AND NOT pending_restart
+  AND NOT EXISTS (SELECT FROM pg_file_settings f WHERE lower(f.name) = lower(s.name))
+ORDER BY name
+"""
 _BLOCKERS = """
 SELECT b.pid, coalesce(b.usename, 'the server') AS role, b.application_name AS application, count(*)::int AS waiting
 FROM pg_stat_activity w CROSS JOIN unnest(pg_blocking_pids(w.pid)) AS by(pid) JOIN pg_stat_activity b ON b.pid = by.pid
@@ -86,7 +122,7 @@ _LANGUAGES = "SELECT lanname AS name FROM pg_language WHERE NOT lanpltrusted AND
 _EXTENSIONS = "SELECT extname AS name FROM pg_extension ORDER BY extname"
 _STATEMENTS = "SELECT count(*)::int AS statements FROM pg_stat_statements"
 _GRANTS = """
-SELECT has_schema_privilege(r.oid, 'public', 'CREATE') AS creates
+SELECT coalesce(has_schema_privilege(r.oid, to_regnamespace('public'), 'CREATE'), false) AS creates
 FROM pg_roles r WHERE rolname = %s
 """
 #: What the stack's roles cannot do of what they are there for, and what gives it back.
@@ -96,10 +132,10 @@ SELECT rolname AS role, 'connect to the database ' || current_database() AS deed
 FROM pg_roles WHERE rolname = ANY(%(own)s::text[]) AND NOT has_database_privilege(oid, current_database(), 'CONNECT')
 UNION ALL
 SELECT rolname, 'use the schema public', 'GRANT USAGE ON SCHEMA public TO ' || quote_ident(rolname)
-FROM pg_roles WHERE rolname IN (%(owner)s, %(app)s) AND NOT has_schema_privilege(oid, 'public', 'USAGE')
+FROM pg_roles WHERE rolname IN (%(owner)s, %(app)s) AND NOT has_schema_privilege(oid, to_regnamespace('public'), 'USAGE')
 UNION ALL
 SELECT rolname, 'make tables in the schema public', 'GRANT CREATE ON SCHEMA public TO ' || quote_ident(rolname)
-FROM pg_roles WHERE rolname = %(owner)s AND NOT has_schema_privilege(oid, 'public', 'CREATE')
+FROM pg_roles WHERE rolname = %(owner)s AND NOT has_schema_privilege(oid, to_regnamespace('public'), 'CREATE')
 UNION ALL
 SELECT rolname, 'see statistics',
        format('REVOKE pg_monitor FROM %%1$I; ALTER ROLE %%1$I INHERIT; GRANT pg_monitor TO %%1$I', rolname)
@@ -110,7 +146,8 @@ SELECT rolname, 'use the ' || lower(kind) || ' that ' || quote_ident(%(owner)s) 
               kind, rolname)
 FROM pg_roles r CROSS JOIN (VALUES ('r', 'TABLES', 'SELECT, INSERT, UPDATE, DELETE'),
                                    ('S', 'SEQUENCES', 'USAGE, SELECT')) AS needed(type, kind, wanted)
-WHERE rolname = %(app)s AND to_regrole(quote_ident(%(owner)s)) IS NOT NULL AND EXISTS (
+WHERE rolname = %(app)s AND to_regrole(quote_ident(%(owner)s)) IS NOT NULL
+  AND to_regnamespace('public') IS NOT NULL AND EXISTS (
     SELECT FROM unnest(string_to_array(wanted, ', ')) privilege
     WHERE NOT EXISTS (
         SELECT FROM pg_default_acl d CROSS JOIN aclexplode(d.defaclacl) acl
@@ -205,7 +242,13 @@ def gather_settings(expected: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting of the plan beside the server's."""
     with postgres.connect(_login(expected["socket"], "postgres"), application="firstbell verify") as session:
         seen = pg_settings.look(session, dict(expected["settings"]))
-    return report(seen, seen.findings)
+        in_force = session.query(_IN_FORCE)
+    told = report(seen, seen.findings)
+    for one in in_force:
+        problem = f"it is {one['setting']}, which no file says any more"
+        reload = {"kind": "not_reloaded", "fix": "SELECT pg_reload_conf()"}
+        told["findings"].append({"name": one["name"], "problem": problem, **reload})
+    return told
 
 
 def gather(stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]) -> dict[str, Any]:
@@ -218,6 +261,7 @@ def gather(stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]) 
         "revoked": list(expected["app_role_revoked"]),
         "own": [expected["owner_role"], expected["app_role"], expected["monitoring_role"]],
     }
+    kept = definitions.read(f"/opt/{stack}/app/schema.json")
     with _session(login) as session:
         try:
             statements = session.query(_STATEMENTS)[0]["statements"]
@@ -237,9 +281,11 @@ def gather(stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]) 
             "by_hand": session.query(_BY_HAND),
             "memberships": session.query(_MEMBERSHIPS),
             "slots": session.query(_SLOTS),
+            "open": session.query(_OPEN),
+            "orders": session.query(_ORDERS + (_ORDERS_OF_DATABASES if facts["number"] >= _ORDERS_SINCE else "")),
             "blockers": session.query(_BLOCKERS),
             "languages": [row["name"] for row in session.query(_LANGUAGES)],
-            **schema.gather(session, expected),
+            **schema.gather(session, expected, kept),
             "barred": session.query(_BARRED, roles),
             "lost": session.query(_LOST, roles),
             "given": grants.gather(session, expected, roles),
@@ -248,9 +294,9 @@ def gather(stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]) 
             ),
         }
         # The last, as it leaves the session with another search path.
-        kept = definitions.read(f"/opt/{stack}/app/schema.json")
         found["kept"] = schema.is_kept(session, kept)
-        return {**found, "drifted": schema.gather_drift(session, kept, expected["app_role"])}
+        found["known"] = list(kept.get("migrations", ()))
+        return {**found, "drifted": schema.gather_drift(session, kept, expected["app_role"], expected["owner_role"])}
 
 
 def _unread(directory: str, loaded_at: float) -> list[str]:

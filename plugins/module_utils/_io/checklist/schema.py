@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..._core.definitions import drift
+from ..._core.definitions import drift, meant
 from ..._core.index_sql import literal
-from ..._core.prisma import ADVISORY_LOCK
+from ..._core.prisma import ADVISORY_LOCK, states_of
 from .. import definitions
 from ..postgres import QueryError, Session
 from ..prisma import Ledger
 
 #: A rule against UPDATE and DELETE is meant so on a table whose grants are the user's, such as a log; that a table of
-#: theirs is closed by row-level security as well. To its owner it is open.
+#: theirs is closed by row-level security as well. To its owner it is open. So is what the migrations have made so.
 _WEAK_TABLES = """
 WITH own AS (
     SELECT c.*, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
@@ -26,10 +26,18 @@ WITH own AS (
 ), options AS (
     SELECT name, reltuples, option, split_part(option, '=', 1) AS key, split_part(option, '=', 2) AS value
     FROM own CROSS JOIN unnest(reloptions) option
+    WHERE 'option ' || name || ' ' || split_part(option, '=', 1) <> ALL(%(meant)s::text[])
 )
 SELECT name, 'is unlogged: a crash empties it, and no backup has it' AS problem,
        'ALTER TABLE ' || name || ' SET LOGGED' AS fix
-FROM own WHERE relpersistence = 'u'
+FROM own WHERE relpersistence = 'u' AND 'UNLOGGED ' || name || ' ' || name <> ALL(%(meant)s::text[])
+UNION ALL
+SELECT x.name, 'is unlogged: after a crash it begins anew', 'ALTER SEQUENCE ' || x.name || ' SET LOGGED'
+FROM (SELECT c.oid, c.relpersistence, quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS name
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'S') x
+WHERE relpersistence = 'u' AND 'UNLOGGED ' || name || ' ' || name <> ALL(%(meant)s::text[])
+  AND NOT EXISTS (SELECT FROM pg_depend d JOIN own ON own.oid = d.refobjid
+                  WHERE d.classid = 'pg_class'::regclass AND d.objid = x.oid AND own.relpersistence = 'u')
 UNION ALL
 SELECT name, 'is never cleaned: autovacuum is off for it', 'ALTER TABLE ' || name || ' RESET (autovacuum_enabled)'
 FROM options WHERE key = 'autovacuum_enabled' AND value ~* '^(f|of|n|0)'
@@ -49,7 +57,8 @@ SELECT own.name, 'has no statistics of ' || string_agg(quote_ident(a.attname), '
        'ALTER TABLE ' || own.name || string_agg(' ALTER COLUMN ' || quote_ident(a.attname) || ' SET STATISTICS -1', ','
                                                 ORDER BY a.attnum)
 FROM own JOIN pg_attribute a ON a.attrelid = own.oid
-WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget = 0 GROUP BY own.name
+WHERE a.attnum > 0 AND NOT a.attisdropped AND a.attstattarget = 0
+  AND 'statistics target ' || own.name || ' ' || quote_ident(a.attname) <> ALL(%(meant)s::text[]) GROUP BY own.name
 UNION ALL
 SELECT own.name, 'has triggers that ' || CASE t.tgenabled WHEN 'D' THEN 'are switched off, '
                  ELSE 'only a replica fires, ' END || string_agg(t.tgname, ', ' ORDER BY t.tgname),
@@ -68,7 +77,16 @@ SELECT name, 'shows the application no row and takes none: row-level security is
 FROM own WHERE relrowsecurity AND NOT EXISTS (SELECT FROM pg_policy WHERE polrelid = own.oid)
   AND relname <> '_prisma_migrations' AND relname <> ALL(%(revoked)s::text[])
   AND (relforcerowsecurity OR pg_get_userbyid(relowner) <> %(app)s)
+  AND 'row-level security ' || name || ' ' || name <> ALL(%(meant)s::text[])
 ORDER BY 1, 2
+"""
+#: Beside public, those in which the migrations have made tables.
+_SCHEMAS = """
+SELECT quote_ident(nspname) AS name FROM pg_namespace n
+WHERE nspname <> 'public' AND EXISTS (
+    SELECT FROM pg_class c
+    WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') AND pg_get_userbyid(c.relowner) = %(owner)s)
+ORDER BY 1
 """
 #: What lies outside of the data directory, the emptied place last. Sequences never do.
 _ELSEWHERE = """
@@ -107,13 +125,13 @@ WITH own AS (
     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE NOT k.convalidated AND k.conislocal AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 )
-SELECT name, 'has the constraint ' || label || CASE WHEN definition LIKE '%NOT ENFORCED' THEN ', which is not enforced'
+SELECT name, 'has the constraint ' || label || CASE WHEN definition LIKE '%%NOT ENFORCED' THEN ', which is not enforced'
            ELSE ', which was never proven for the rows of before (NOT VALID)' END AS problem,
-       'ALTER TABLE ' || name || CASE WHEN definition NOT LIKE '%NOT ENFORCED' THEN ' VALIDATE CONSTRAINT ' || label
+       'ALTER TABLE ' || name || CASE WHEN definition NOT LIKE '%%NOT ENFORCED' THEN ' VALIDATE CONSTRAINT ' || label
            WHEN kind = 'f' THEN ' ALTER CONSTRAINT ' || label || ' ENFORCED'
            ELSE ' DROP CONSTRAINT ' || label || ', ADD CONSTRAINT ' || label || ' '
                 || replace(definition, ' NOT ENFORCED', '') END AS fix
-FROM own ORDER BY 1, 2
+FROM own WHERE 'NOT VALID ' || name || ' ' || label <> ALL(%(meant)s::text[]) ORDER BY 1, 2
 """
 #: What only a superuser makes, extensions aside. Logical replication is the user's where wal_level says so, and a
 #: database that belongs to a role of theirs.
@@ -157,7 +175,9 @@ ORDER BY 1
 _SEQUENCES = """
 SELECT s.oid::regclass::text AS name, t.oid::regclass::text AS table, quote_ident(a.attname) AS column, q.seqincrement,
        least(q.seqmax, CASE a.atttypid WHEN 'int2'::regtype THEN 32767
-                       WHEN 'int4'::regtype THEN 2147483647 ELSE q.seqmax END) AS most
+                       WHEN 'int4'::regtype THEN 2147483647 ELSE q.seqmax END) AS most,
+       CASE WHEN 'int2'::regtype IN (a.atttypid, q.seqtypid) THEN 32767
+            WHEN 'int4'::regtype IN (a.atttypid, q.seqtypid) THEN 2147483647 ELSE 9223372036854775807 END AS widest
 FROM pg_sequence q JOIN pg_class s ON s.oid = q.seqrelid
 JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = s.oid AND d.deptype IN ('a', 'i')
 JOIN pg_class t ON t.oid = d.refobjid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.refobjsubid
@@ -168,7 +188,7 @@ WHERE q.seqincrement > 0 AND NOT q.seqcycle AND t.relkind = 'r' AND a.atttypid I
 ORDER BY 1
 """
 _STAND = """
-SELECT {name} AS name, {table} AS table, {most}::bigint AS most,
+SELECT {name} AS name, {table} AS table, {most}::bigint AS most, {widest}::bigint AS widest,
        (SELECT coalesce(max({column}), 0)::bigint FROM ONLY {of}) AS highest,
        (SELECT last_value + CASE WHEN is_called THEN {step} ELSE 0 END FROM {sequence}) AS next
 """
@@ -222,12 +242,12 @@ ORDER BY 1
 """
 
 
-def gather(session: Session, expected: Mapping[str, Any]) -> dict[str, Any]:
-    """What is wrong in the database that the session is in."""
+def gather(session: Session, expected: Mapping[str, Any], kept: Mapping[str, Any]) -> dict[str, Any]:
+    """What is wrong in the database that the session is in, and is not so since the last migration."""
     owners = [expected["owner_role"], *expected["roles_extra"]]
     if expected["app_role_creates_tables"]:
         owners.append(expected["app_role"])
-    own = {"revoked": list(expected["app_role_revoked"]), "app": expected["app_role"]}
+    own = {"revoked": list(expected["app_role_revoked"]), "app": expected["app_role"], "meant": meant(kept)}
     told = {
         "owner": expected["owner_role"],
         "extra": list(expected["roles_extra"]),
@@ -237,7 +257,8 @@ def gather(session: Session, expected: Mapping[str, Any]) -> dict[str, Any]:
         "strangers": session.query(_OF_NO_EXTENSION.replace("{strangers}", _STRANGERS), told),
         "sequences": _sequences(session),
         "weak_tables": [*session.query(_WEAK_TABLES, own), *session.query(_ELSEWHERE)],
-        "unproven": session.query(_UNPROVEN),
+        "schemas": [row["name"] for row in session.query(_SCHEMAS, told)],
+        "unproven": session.query(_UNPROVEN, own),
         "invalid_indexes": session.query(_INVALID_INDEXES),
         "strange_owners": session.query(_STRANGE_OWNERS, {"owner": expected["owner_role"], "owners": owners}),
         "migrations": gather_migrations(session),
@@ -254,6 +275,7 @@ def _sequences(session: Session) -> list[dict[str, Any]]:
             of=row["table"],
             column=row["column"],
             most=row["most"],
+            widest=row["widest"],
             step=row["seqincrement"],
         )
         for row in session.query(_SEQUENCES)
@@ -271,12 +293,13 @@ def _unless_locked(look: Callable[[], list[Any]]) -> list[Any]:
         return []
 
 
-def gather_drift(session: Session, kept: Mapping[str, Any], app: str) -> list[dict[str, str]]:
+def gather_drift(session: Session, kept: Mapping[str, Any], app: str, owner: str) -> list[dict[str, str]]:
     """What is otherwise in the schema than after its last migration; nothing where that was not kept."""
     if not kept:
         return []
-    applied = Ledger(session, "public").checksums()
-    return _unless_locked(lambda: drift(kept, applied, definitions.look(session, "public"), app))
+    rows = Ledger(session, "public").rows()
+    ledger = None if rows is None else states_of(rows)
+    return _unless_locked(lambda: drift(kept, ledger, definitions.look(session, "public"), app, owner))
 
 
 def is_kept(session: Session, kept: Mapping[str, Any]) -> bool:

@@ -25,6 +25,9 @@ BY_ID = {one.id: one for one in CHECKS}
 TYPED = [
     ("database-answers", "SELECT pg_terminate_backend(7);"),
     ("database-answers", "SELECT setval('s_id_seq', 7);"),
+    ("database-answers", "ALTER SEQUENCE s_id_seq NO MAXVALUE;"),
+    ("database-answers", "REINDEX DATABASE school; ALTER DATABASE school REFRESH COLLATION VERSION;"),
+    ("database-overrides", "ALTER ROLE \"school_monitoring\" SET statement_timeout = '10s';"),
     ("database-answers", "SELECT pg_drop_replication_slot('forgotten');"),
     ("database-overrides", 'ALTER DATABASE "school" RESET fsync;'),
     ("database-overrides", "ALTER SYSTEM RESET fsync; SELECT pg_reload_conf();"),

@@ -50,6 +50,19 @@ def test_a_result_has_all_its_parts() -> None:
     }
 
 
+def test_who_may_not_log_in_is_let_in_again_without_a_session() -> None:
+    why = 'cannot log in as postgres: FATAL:  role "postgres" is not permitted to log in'
+    (found,) = run([_one(passed("10"))], FACTS, {"engine": why}, "bell1", [])
+    steps = [
+        "docker service scale school_postgres=0;",
+        "echo 'ALTER ROLE postgres LOGIN' | docker run --rm -i --network none -v /opt/school/data/postgres:",
+        '--entrypoint postgres "$image" --single postgres;',
+        "docker service scale school_postgres=1",
+    ]
+    places = [found.fix.index(step) for step in steps]
+    assert places == sorted(places)
+
+
 def test_what_passed_needs_no_mending() -> None:
     (found,) = run([_one(passed("10"))], FACTS, {}, "bell1", [])
     assert (found.verdict, found.fix) == ("pass", "")

@@ -67,6 +67,39 @@ def test_a_failed_migration_is_not_hidden_behind_a_forgotten_session() -> None:
     assert found.fix.index("pg_terminate_backend(7)") < found.fix.index("SET rolled_back_at")
 
 
+def test_a_migration_that_is_known_to_have_ended_only_gets_its_mark_back() -> None:
+    one = {"applied": 12, "failed": [FAILED, {**FAILED, "name": "rooms"}], "begun": [], "holders": []}
+    fix = migrations.judge(facts(migrations=one, known=["seats", "rooms"])).fix
+    assert "SET finished_at = now() WHERE" in fix
+    assert not any(word in fix for word in ("rolled_back_at =", "take back", "make site"))
+    both = migrations.judge(facts(migrations=one, known=["seats"])).fix
+    assert (
+        "SET finished_at = now() WHERE finished_at IS NULL AND rolled_back_at IS NULL AND migration_name = 'seats'"
+        in both
+    )
+    assert (
+        "SET rolled_back_at = now() WHERE finished_at IS NULL AND rolled_back_at IS NULL AND migration_name = 'rooms'"
+        in both
+    )
+
+
+def test_what_nobody_compares_is_said() -> None:
+    assert tables_safe.judge(facts()).measured == "none is weak"
+    seen = facts(schemas=["billing"])
+    seen.expected["app"]["migrations"] = "job"
+    assert tables_safe.judge(seen).measured == (
+        "none is weak; what was changed by hand, as app_migrations is job, is not known; "
+        "what was changed in the schema billing, as only public is compared, is not known"
+    )
+
+
+def test_one_fault_is_told_once() -> None:
+    fix = "ALTER TABLE public.t SET LOGGED"
+    weak = {"name": "public.t", "problem": "is unlogged", "fix": fix}
+    drifted = {"name": "public.t", "problem": "has got the UNLOGGED public.t", "fix": fix}
+    assert tables_safe.judge(facts(weak_tables=[weak], drifted=[drifted])).measured == "public.t is unlogged"
+
+
 def test_whoever_may_be_migrating_is_only_warned_of() -> None:
     found = migrations.judge(held(begun=("seats",), at_work=True))
     assert found.verdict == WARN
