@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist import activity
+from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import activity as io
 from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import data, schema
 from ansible_collections.firstbell.stack.plugins.module_utils._io.postgres import ConnectError
 
@@ -136,7 +137,7 @@ def test_who_keeps_a_transaction_open_is_named(server: Server) -> None:
     old = "5 minutes", "1 hour"
     holder = server.connect("verify", user="verify_app")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "_OPEN", data._OPEN.replace(f"'{old[0]}'", "'0'").replace(f"'{old[1]}'", "'0'"))
+        patch.setattr(io, "_OPEN", io._OPEN.replace(f"'{old[0]}'", "'0'").replace(f"'{old[1]}'", "'0'"))
         assert gather(server)["open"] == []
         holder.execute("SET application_name = 'psql'; BEGIN")
         (one,) = gather(server)["open"]

@@ -265,6 +265,20 @@ def test_a_migration_that_has_lost_its_mark_gets_it_back(server: Server, tmp_pat
     assert (seen["drifted"], seen["migrations"]["failed"], seen["migrations"]["applied"]) == ([], [], 1)
 
 
+def test_views_come_back_in_the_order_in_which_they_need_each_other(server: Server, tmp_path: Path) -> None:
+    path = str(tmp_path / "schema.json")
+    with server.connect("verify") as connection:
+        connection.execute("SET ROLE verify_owner")
+        connection.execute("CREATE VIEW z AS SELECT id FROM students; CREATE MATERIALIZED VIEW y AS SELECT id FROM z")
+        connection.execute("CREATE VIEW a AS SELECT id FROM y")
+    keep(server, path)
+    typed(server, "DROP VIEW z CASCADE")
+    problems = drifted(server, path)
+    assert [one["problem"].partition(" since")[0].rpartition(".")[2] for one in problems] == ["z", "y", "a"]
+    typed(server, *(one["fix"] for one in problems))
+    assert drifted(server, path) == []
+
+
 def test_the_owner_may_keep_the_record(server: Server, tmp_path: Path) -> None:
     """As the playbook does, whose session is the owner's."""
     path = str(tmp_path / "schema.json")

@@ -549,6 +549,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ),
     ("database-roles", _role("school_app", name="intruder"), "intruder may log in"),
     ("database-roles", _role("school_owner", name="intruder"), "the role school_owner is missing"),
+    ("database-roles", _role("school_owner", name="x", once="school_owner"), "school_owner is called x by now"),
     ("database-roles", _seen("database", app_creates=True), "school_app may make tables"),
     ("app-timeouts", _role("school_app", settings=["statement_timeout=0"]), "statement_timeout is 0"),
     ("app-timeouts", _role("school_app", settings=None), "not set"),

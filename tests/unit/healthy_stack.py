@@ -383,7 +383,8 @@ def _cache_users() -> dict[str, list[str]]:
 
 def _role(name: str, **more: Any) -> dict[str, Any]:
     ordinary = {"superuser": False, "powerful": False, "without_password": False, "scram": True, "settings": None}
-    return {"name": name, "login": True, **ordinary, "own_password": True, "connections": -1, "valid_until": "", **more}
+    further = {"own_password": True, "connections": -1, "valid_until": "", "once": "", **more}
+    return {"name": name, "login": True, **ordinary, **further}
 
 
 def _rule(line: int, kind: str, role: str, method: str) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from .._core.index_sql import literal
 from . import system
 from .postgres import Session
 
-#: Of extensions and of partitions that follow their table, nothing. In the order of what needs what.
+#: Of extensions and of partitions that follow their table, nothing. In the order of what needs what; of views, that
+#: in which they were made.
 _DEFINITIONS = """
 WITH own AS (
     SELECT c.*, c.oid::regclass::text AS label, quote_ident(pg_get_userbyid(c.relowner)) AS owner FROM pg_class c
@@ -167,7 +168,8 @@ WITH own AS (
     UNION ALL
     {further}
 )
-SELECT kind, "table", name, text, make, drop, owner, id FROM found ORDER BY place, "table", name
+SELECT kind, "table", name, text, make, drop, owner, id FROM found
+ORDER BY place, "table", CASE place WHEN 11 THEN lpad(id, 20) END, name
 """
 #: What these are called, and where, may be another; how they are set may be, too.
 _FURTHER = """

@@ -58,7 +58,7 @@ def _mended(seen: Mapping[str, Any]) -> dict[str, str]:
         said[f"{who} has had a transaction open for {one['age']}{does}"] = f"SELECT pg_terminate_backend({one['pid']})"
     for one in seen["orders"]:
         by_now = f"is of version {one['made']} of the system's order of texts, which has {one['has']} by now"
-        said[f"{one['name']} {by_now}: indexes of before may miss rows"] = one["fix"]
+        said[f"{one['name']} {by_now}: until they are made anew at a quiet time, indexes may miss rows"] = one["fix"]
     for one in seen["blockers"]:
         who = f"{one['role']}'s, {one['application'] or 'without a name'}"
         said[f"{one['waiting']} sessions wait for a lock of {who}"] = f"SELECT pg_terminate_backend({one['pid']})"

@@ -16,7 +16,7 @@ from ..._core.errors import FirstbellError
 from ..._core.scram import role_verifier
 from .. import definitions, docker_cli, engine_api, index_run, pg_settings, postgres, redis_files, system
 from ..pg_members import report
-from . import grants, schema
+from . import activity, grants, schema
 
 _FACTS = """
 SELECT current_setting('server_version') AS version, current_setting('server_version_num')::int AS number,
@@ -69,54 +69,12 @@ FROM pg_auth_members a JOIN pg_roles g ON g.oid = a.roleid JOIN pg_roles m ON m.
 WHERE m.rolname <> 'pg_monitor' OR g.rolname NOT IN ('pg_read_all_settings', 'pg_read_all_stats', 'pg_stat_scan_tables')
 ORDER BY 1, 2
 """
-_SLOTS = """
-SELECT slot_name AS name, active,
-       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::bigint AS bytes
-FROM pg_replication_slots WHERE NOT pg_is_in_recovery() ORDER BY 1
-"""
-#: But what is at work for hours by its nature: a dump, migrations and indexes, and what cleans.
-_OPEN = """
-SELECT pid, coalesce(usename, '?') AS role, application_name AS application,
-       state LIKE 'idle in transaction%' AS idle, (clock_timestamp() - xact_start)::interval(0)::text AS age
-FROM pg_stat_activity
-WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND (
-    state LIKE 'idle in transaction%' AND state_change < clock_timestamp() - interval '5 minutes'
-    OR xact_start < clock_timestamp() - interval '1 hour' AND application_name NOT IN ('pg_dump', 'pg_restore')
-       AND application_name NOT LIKE 'firstbell%' AND pid NOT IN (
-           SELECT pid FROM pg_stat_progress_vacuum UNION ALL SELECT pid FROM pg_stat_progress_create_index
-           UNION ALL SELECT pid FROM pg_stat_progress_cluster))
-ORDER BY xact_start
-"""
-#: Where the system's library orders texts otherwise than when the indexes were made.
-_ORDERS = """
-SELECT 'the collation ' || oid::regcollation AS name, collversion AS made, pg_collation_actual_version(oid) AS has,
-       format('REINDEX DATABASE %I; ALTER COLLATION %s REFRESH VERSION', current_database(), oid::regcollation) AS fix
-FROM pg_collation c WHERE collversion <> pg_collation_actual_version(oid)
-                      AND EXISTS (SELECT FROM pg_attribute WHERE attcollation = c.oid AND attrelid >= 16384)
-"""
-_ORDERS_OF_DATABASES = """
-UNION ALL
-SELECT 'the database ' || quote_ident(datname), datcollversion, pg_database_collation_actual_version(oid),
-       CASE datname WHEN current_database() THEN format('REINDEX DATABASE %I; ', datname) ELSE '' END
-       || format('ALTER DATABASE %I REFRESH COLLATION VERSION', datname)
-FROM pg_database
-WHERE datname IN ('postgres', 'template1', current_database())
-  AND datcollversion <> pg_database_collation_actual_version(oid)
-"""
-_ORDERS_SINCE = 150000
 #: What no file has any more, and is in force as long as the files are not read again.
 _IN_FORCE = """
 SELECT name, setting FROM pg_settings s
 WHERE source = 'configuration file' AND NOT pending_restart
   AND NOT EXISTS (SELECT FROM pg_file_settings f WHERE lower(f.name) = lower(s.name))
 ORDER BY name
-"""
-_BLOCKERS = """
-SELECT b.pid, coalesce(b.usename, 'the server') AS role, b.application_name AS application, count(*)::int AS waiting
-FROM pg_stat_activity w CROSS JOIN unnest(pg_blocking_pids(w.pid)) AS by(pid) JOIN pg_stat_activity b ON b.pid = by.pid
-WHERE w.wait_event_type = 'Lock' AND w.query_start < clock_timestamp() - interval '5 seconds'
-  AND cardinality(pg_blocking_pids(b.pid)) = 0
-GROUP BY 1, 2, 3 ORDER BY 1
 """
 _LANGUAGES = "SELECT lanname AS name FROM pg_language WHERE NOT lanpltrusted AND lanname NOT IN ('internal', 'c')"
 _EXTENSIONS = "SELECT extname AS name FROM pg_extension ORDER BY extname"
@@ -132,7 +90,8 @@ SELECT rolname AS role, 'connect to the database ' || current_database() AS deed
 FROM pg_roles WHERE rolname = ANY(%(own)s::text[]) AND NOT has_database_privilege(oid, current_database(), 'CONNECT')
 UNION ALL
 SELECT rolname, 'use the schema public', 'GRANT USAGE ON SCHEMA public TO ' || quote_ident(rolname)
-FROM pg_roles WHERE rolname IN (%(owner)s, %(app)s) AND NOT has_schema_privilege(oid, to_regnamespace('public'), 'USAGE')
+FROM pg_roles
+WHERE rolname IN (%(owner)s, %(app)s) AND NOT has_schema_privilege(oid, to_regnamespace('public'), 'USAGE')
 UNION ALL
 SELECT rolname, 'make tables in the schema public', 'GRANT CREATE ON SCHEMA public TO ' || quote_ident(rolname)
 FROM pg_roles WHERE rolname = %(owner)s AND NOT has_schema_privilege(oid, to_regnamespace('public'), 'CREATE')
@@ -280,10 +239,7 @@ def gather(stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]) 
             "overrides": session.query(_OVERRIDES),
             "by_hand": session.query(_BY_HAND),
             "memberships": session.query(_MEMBERSHIPS),
-            "slots": session.query(_SLOTS),
-            "open": session.query(_OPEN),
-            "orders": session.query(_ORDERS + (_ORDERS_OF_DATABASES if facts["number"] >= _ORDERS_SINCE else "")),
-            "blockers": session.query(_BLOCKERS),
+            **activity.gather(session, facts["number"]),
             "languages": [row["name"] for row in session.query(_LANGUAGES)],
             **schema.gather(session, expected, kept),
             "barred": session.query(_BARRED, roles),
@@ -308,11 +264,17 @@ def _unread(directory: str, loaded_at: float) -> list[str]:
 def compare_passwords(
     roles: list[dict[str, Any]], stack: str, expected: Mapping[str, Any], secrets: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """The roles; instead of its verifier, whether each of the stack's own has the password of the inventory."""
+    """The roles; instead of its verifier, whether each of the stack's own has the password of the inventory.
+
+    ``once``: whose verifier it is, as that stays when a role gets another name.
+    """
     known = {expected[kind]: secrets[name] for kind, name in _PASSWORDS.items() if secrets.get(name)}
+    own = {name: role_verifier(password, name, stack) for name, password in known.items()}
+    by_verifier = {verifier: name for name, verifier in own.items()}
     for role in roles:
         verifier, name = role.pop("verifier"), role["name"]
-        role["own_password"] = name not in known or verifier == role_verifier(known[name], name, stack)
+        role["own_password"] = name not in own or verifier == own[name]
+        role["once"] = by_verifier.get(verifier, "")
     return roles
 
 

@@ -18,7 +18,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist.mo
     Outcome,
 )
 
-from unit.broken_stack import BROKEN, NOT_APPLICABLE, Break, crashed, no_edge
+from unit.broken_stack import BROKEN, NOT_APPLICABLE, OWNER, Break, crashed, no_edge
 from unit.healthy_stack import NOW, healthy
 
 BY_ID = {one.id: one for one in CHECKS}
@@ -33,6 +33,8 @@ TYPED = [
     ("database-overrides", "ALTER SYSTEM RESET fsync; SELECT pg_reload_conf();"),
     ("database-roles", 'DROP OWNED BY "intruder"; DROP ROLE "intruder";'),
     ("database-roles", "ALTER ROLE school_app LOGIN;"),
+    ("database-roles", 'there: ALTER ROLE "x" RENAME TO "school_owner";'),
+    ("database-roles", 'ALTER ROLE "intruder" NOLOGIN;'),
     ("database-roles", "GRANT USAGE ON SCHEMA public TO school_app;"),
     ("database-roles", "ALTER TABLE public.students OWNER TO school_owner;"),
     ("indexes", "REINDEX INDEX CONCURRENTLY public.one;"),
@@ -125,6 +127,26 @@ def test_what_is_broken_in_the_database_is_mended_by_a_statement(name: str, said
     typed = [outcome(name, breaking).fix for one, breaking, _said in BROKEN if one == name]
     assert any(said in fix and "psql -U postgres -d {database}" in fix for fix in typed)
     assert not any("DROP ROLE" in fix for fix in typed if "LOGIN;" in fix)
+
+
+def test_a_role_that_has_another_name_only_gets_its_own_back() -> None:
+    def called(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
+        roles = {"owner": "x", "monitoring": "y", "app": 'Z"z'}
+        for role in seen["database"]["roles"]:
+            role["once"], role["name"] = role["name"], roles.get(role["name"].partition("_")[2], role["name"])
+        seen["database"]["roles"][0]["once"] = ""
+        seen["database"]["strange_owners"] = [{"name": "public.t", "owner": "x", "fix": OWNER}]
+        given = {"privileges": "SELECT", "count": 1, "first": "TABLE t", "grantable": False, "fix": "REVOKE"}
+        seen["database"]["given"] = [{"grantee": '"Z""z"', **given}]
+        seen["database"]["memberships"] = [{"granted": "pg_monitor", "member": "y"}]
+        seen["database"]["overrides"] = [{"database": "", "role": "y", "settings": ["statement_timeout=10s"]}]
+
+    found = outcome("database-roles", called)
+    assert found.fix.partition("and there: ")[2] == (
+        'ALTER ROLE "x" RENAME TO "school_owner"; ALTER ROLE "y" RENAME TO "school_monitoring"; '
+        'ALTER ROLE "Z""z" RENAME TO "school_app";'
+    )
+    assert outcome("database-overrides", called).verdict == PASS
 
 
 def test_who_does_not_belong_there_is_told_beside_what_a_statement_mends() -> None:

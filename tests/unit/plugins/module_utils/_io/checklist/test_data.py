@@ -38,8 +38,14 @@ def test_a_role_has_the_password_of_the_inventory_or_not() -> None:
 
 def test_verifiers_are_not_passed_on() -> None:
     assert [list(one) for one in compare_passwords(roles(school_app="x"), "school", EXPECTED, SECRETS)] == [
-        ["name", "own_password"]
+        ["name", "own_password", "once"]
     ]
+
+
+def test_a_role_is_known_by_its_verifier_under_another_name() -> None:
+    verifier = role_verifier("one" * 12, "school_owner", "school")
+    found = compare_passwords(roles(x=verifier, school_app="x", postgres=None), "school", EXPECTED, SECRETS)
+    assert [one["once"] for one in found] == ["school_owner", "", ""]
 
 
 def test_passwords_of_the_cache_are_counted_and_not_passed_on() -> None:
