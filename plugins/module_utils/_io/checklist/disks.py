@@ -30,11 +30,12 @@ def gather(root: str, *, own: bool, virtual: bool) -> dict[str, Any]:
     A virtual machine's kernel often takes its disks for ones that turn, whatever they are.
     """
     table, mounts = system.read_text(_FSTAB) or "", system.read_text(_MOUNTS) or ""
+    turns = _rotational(root)
     units = [_WHERE.findall(system.read_text(path) or "") for pattern in _UNITS for path in glob.glob(pattern)]
     listed = {place for places in units for place in places}
     return {
         "disks": {**_disks("/", root, "/var/lib/docker"), **_disks_apart("/var", "/var/log")},
-        "rotational": (None if virtual else True) if _rotational(root) else _rotational(root),
+        "rotational": None if turns and virtual else turns,
         "lost_disks": lost(table),
         "in_memory": in_memory(root, mounts),
         "unlisted": unlisted(table, mounts, listed, (root, "/var/lib/docker")) if own else [],
