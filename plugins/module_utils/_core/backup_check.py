@@ -241,7 +241,7 @@ def _changed_wal(config: Config, facts: Facts) -> Iterator[Finding]:
     if found:
         name = found[0].segment.name
         more = f" and {len(found) - 1} more files of WAL" if len(found) > 1 else ""
-        problem = "is empty" if not found[0].size else "was changed after it was archived"
+        problem = "is empty" if not found[0].size else "was changed after it was archived, or the clock was wrong then"
         fix = (
             f"What is lost: {config.command} check --read; where it finds all well, the file is taken as it is. "
             f"Otherwise rm {config.repository}/archive/{config.stack}/*/*/{name}-*; {config.command} check then says "

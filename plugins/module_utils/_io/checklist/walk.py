@@ -10,7 +10,8 @@ import stat
 from collections import deque
 from collections.abc import Iterable, Iterator, MutableSequence
 
-_MOST_FILES = 100_000
+#: Of each folder; they may be read as well.
+_MOST_FILES = 50_000
 
 
 def below(
