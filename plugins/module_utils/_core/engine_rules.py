@@ -19,6 +19,8 @@ _MASQUERADED = re.compile(r'oifname != "((?:docker|br-)[^"]*)".*masquerade', re.
 #: From which bridge not, by which port, and where to.
 _LED = re.compile(r'iifname != "([^"]+)" (\w+) dport (\d+) .*dnat to ([0-9.]+):(\d+)')
 _STAGES = ("DOCKER-ISOLATION-STAGE-1", "DOCKER-ISOLATION-STAGE-2")
+#: The bridge by which services are published. Others may be led to without a translation of addresses.
+_OF_SWARM = 'oifname "docker_gwbridge"'
 _INTO = re.compile(r'oifname "([^"]+)"')
 _APART = re.compile(r'iifname "([^"]+)" oifname != "\1"')
 
@@ -89,6 +91,11 @@ def _of_ports(chains: Chains, family: str, ports: set[int]) -> dict[str, str]:
     # Of some rules nft does not tell where they lead.
     if any(LEADS.search(text) for text in led) and not any(PORT.search(text) for text in through):
         found = found or {f"{family} filter DOCKER": ""}
+    if family == "ip6" and any(_OF_SWARM in text for text in through):
+        # Which ports are led in by the second protocol as well depends on the host's addresses.
+        nat = {chain: chains.get(("ip6 nat", chain), ()) for chain in (ENGINE, "POSTROUTING")}
+        found.update({"ip6 nat DOCKER": ""} if not any(map(LEADS.search, nat[ENGINE])) else {})
+        found.update({"ip6 nat POSTROUTING": ""} if not any(map(_MASQUERADED.search, nat["POSTROUTING"])) else {})
     return found
 
 

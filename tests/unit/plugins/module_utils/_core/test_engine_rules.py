@@ -124,6 +124,20 @@ def test_a_rule_that_is_gone_is_told_with_what_puts_it_back(listing: str, found:
     assert missing(listing, ["ip"], PORTS) == found
 
 
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [("dnat to .*", ["ip6 nat DOCKER"]), ("masquerade", ["ip6 nat POSTROUTING"]), ("nothing", [])],
+)
+def test_of_the_second_protocol_rules_are_missed_where_it_is_led_in_at_all(lost: str, said: list[str]) -> None:
+    second = (
+        RULESET.replace("table ip ", "table ip6 ").replace("ip daddr", "ip6 daddr").replace("ip saddr", "ip6 saddr")
+    )
+    listing = RULESET + re.sub(lost, "", second)
+    assert list(missing(listing, ["ip", "ip6"], PORTS)) == said
+    without_it = re.sub(lost, "", second).replace("tcp dport 80", "").replace("tcp dport 443", "").replace("accept", "")
+    assert "ip6 nat DOCKER" not in missing(RULESET + without_it, ["ip6"], PORTS)
+
+
 def test_where_a_rule_does_not_tell_where_it_leads_any_port_that_is_let_through_will_do() -> None:
     listing = re.sub(r"dnat to \S+", 'xt target "DNAT"', RULESET)
     assert missing(listing, ["ip"], PORTS) == {}
