@@ -269,6 +269,11 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("balancer", _seen("balancer", 0, check=2), "app/replica-1 is not looked at any more, dead or alive"),
     ("balancer", _seen("doors", 0, rates={"SessRateLimit": 5}), "all doors take 5 a second at most (SessRateLimit)"),
     ("balancer", _seen("balancer", 0, administration=8), "app/replica-1 was drained by hand"),
+    (
+        "balancer",
+        _seen("balancer", 0, address="192.0.2.9"),
+        "has the address 192.0.2.9, which is no replica's",
+    ),
     ("balancer", _seen("balancer", 0, leads="evil:3000"), "app/replica-1 leads to evil:3000, not app:3000"),
     ("balancer", _seen("balancer", 2, leads="app-any:81"), "app/any leads to app-any:81, not app-any:3000"),
     ("balancer", _seen("balancer", 0, weight=0), "app/replica-1 has weight 0, not 1"),

@@ -130,6 +130,7 @@ def _engine(plan: dict[str, Any]) -> dict[str, Any]:
                     "retries": health["retries"],
                 },
             },
+            "addresses": ["10.202.1.2", "10.202.2.2"],
             "deployed": f"digest of {name}",
             "digest": f"digest of {name}",
             "changed": [],
@@ -232,6 +233,7 @@ def _balancer() -> list[dict[str, Any]]:
             "weight": 1,
             "planned_weight": 1,
             "check": 0 if name == "app/any" else 6,
+            "address": "-" if state else "10.202.1.2",
             "leads": "app-any:3000" if name == "app/any" else "app:3000",
         }
         for name, state in states.items()

@@ -11,6 +11,7 @@ from types import ModuleType
 from . import (
     activity,
     administrators,
+    balancer,
     containers,
     custody,
     database,
@@ -59,6 +60,7 @@ def _checks(module: ModuleType) -> Iterator[Check]:
 
 _MODULES = (
     services,
+    balancer,
     networks,
     resources,
     containers,

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import unified_diff
 from typing import Any
 
-from .model import Facts, Outcome, check, failed, none_of, skipped
+from .model import Facts, Outcome, check, failed, none_of
 from .written import configurations, differing
 
 INSPECT = "docker inspect $(docker ps --quiet)"
@@ -20,16 +20,6 @@ _RESTARTING = "At a quiet time, as the database is restarted: make site ARGS='-e
 SAID = f"What the finding says. {SITE}"
 #: What ends a unit whose service starts anew when something else that it reads has changed.
 _DIGEST = re.compile(r"\n+# [0-9a-f]{64}\n*\Z")
-#: Bits of srv_admin_state in HAProxy's "show servers state" (management guide, 9.3): set by a command.
-_MAINTENANCE, _DRAINED = 0x01, 0x08
-#: Of the state of its checks (HAProxy's CHK_ST_CONFIGURED and CHK_ST_ENABLED).
-_CHECK_CONFIGURED, _CHECKED = 0x02, 0x06
-#: What haproxy.cfg says of all connections, and of each server's.
-_MOST = {
-    "most": re.compile(r"(?m)^    maxconn (\d+)$"),
-    "most_of_servers": re.compile(r"(?m)^    default-server .*\bmaxconn (\d+)"),
-}
-_LEADS = re.compile(r"(?m)^    server(?:-template)? (\S+) (?:\d+ )?([\w.-]+:\d+) ")
 _NEW_TOKENS = "docker swarm join-token --rotate worker; docker swarm join-token --rotate manager"
 _BOUND = re.compile(r"node\.hostname\s*==\s*(\S+)")
 _NEEDED = ("postgres", "pgbouncer", "redis", "app", "nginx", "haproxy")
@@ -222,64 +212,6 @@ def replicas(facts: Facts) -> Outcome:
     if has > most:
         problems.append(f"{has} are more than the {most} that the database's connections carry")
     return none_of(problems, f"{has} replicas", f"replicas: {has}", target=target)
-
-
-@check(
-    "balancer",
-    "S43",
-    "containers",
-    "Every replica gets its share of the visitors",
-    target="no server of HAProxy taken out or drained by hand, each with its planned weight, and every door open",
-    command="show servers state; show stat; show acl #503, at HAProxy's socket /run/haproxy/admin.sock",
-    fix="docker kill --signal USR2 $(docker ps --quiet --filter name={stack}_haproxy)"
-    "  # it reads its file again, without a pause, and forgets what it was told by hand",
-    needs="balancer doors",
-    everywhere=True,
-)
-def balancer(facts: Facts) -> Outcome:
-    servers = facts.seen["balancer"]
-    if not servers:
-        return skipped("no HAProxy of the stack runs on this host")
-    planned = dict(_LEADS.findall(_haproxy_file(facts)))
-    problems = [f"{one['server']} {how}" for one in servers for how in _by_hand(one, planned)]
-    problems += [problem for one in facts.seen["doors"] for problem in _of_doors(one, facts)]
-    lines = [f"{one['server']}: state {one['administration']}, weight {one['weight']}" for one in servers]
-    return none_of(problems, f"{len(servers)} servers, as HAProxy's file has them", "\n".join(lines))
-
-
-def _of_doors(seen: Mapping[str, Any], facts: Facts) -> Iterator[str]:
-    """What somebody told HAProxy of the requests that it takes."""
-    file = _haproxy_file(facts)
-    most = {name: _MOST[name].search(file) for name in _MOST}
-    yield from (f"{name} takes no requests ({status})" for name, status in seen["doors"].items() if status != "OPEN")
-    yield from (f"every request to {path} is refused by hand" for path in seen["refused"])
-    yield from (f"all doors take {rate} a second at most ({name})" for name, rate in seen["rates"].items() if rate)
-    for kind, planned in most.items():
-        for name, has in seen[kind].items():
-            if planned and has != int(planned[1]):
-                yield f"{name} takes {has} connections at once, not {planned[1]}"
-
-
-def _haproxy_file(facts: Facts) -> str:
-    return next((text for path, text in facts.expected["files"].items() if path.endswith("/haproxy.cfg")), "")
-
-
-def _by_hand(server: Mapping[str, Any], planned: Mapping[str, str]) -> list[str]:
-    """What somebody told HAProxy of a server. That a slot has no replica is HAProxy's own finding, another bit.
-
-    ``planned``: where the servers lead, by the beginnings of their names.
-    """
-    problems = ["was taken out by hand (maint)"] if server["administration"] & _MAINTENANCE else []
-    problems += ["was drained by hand"] if server["administration"] & _DRAINED else []
-    if server["check"] & _CHECKED == _CHECK_CONFIGURED:
-        problems.append("is not looked at any more, dead or alive (disable health)")
-    name = server["server"].rpartition("/")[2]
-    to = next((place for begin, place in planned.items() if name.startswith(begin)), server["leads"])
-    if server["leads"] != to:
-        problems.append(f"leads to {server['leads']}, not {to}")
-    if server["weight"] != server["planned_weight"]:
-        problems.append(f"has weight {server['weight']}, not {server['planned_weight']}")
-    return problems
 
 
 @check(

@@ -83,6 +83,7 @@ def _services(stack: str, networks: list[Mapping[str, Any]]) -> dict[str, Any]:
             "digest": digest(values),
             "changed": _changed(service.get("PreviousSpec"), values, deployed, names),
             "update": (service.get("UpdateStatus") or {}).get("State", ""),
+            "addresses": addresses(own),
             "running": sum(task["Status"]["State"] == "running" for task in own),
             "failed": [
                 {
@@ -95,6 +96,12 @@ def _services(stack: str, networks: list[Mapping[str, Any]]) -> dict[str, Any]:
             ],
         }
     return found
+
+
+def addresses(tasks: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Those of tasks in the networks of the stack, also of such as have just ended, without the lengths of prefixes."""
+    networks = [network for task in tasks for network in task.get("NetworksAttachments") or []]
+    return sorted({address.partition("/")[0] for one in networks for address in one.get("Addresses") or []})
 
 
 def _other_services(stack: str) -> dict[str, list[int]]:

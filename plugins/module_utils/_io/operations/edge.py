@@ -54,7 +54,7 @@ def gather_servers(stack: str) -> list[dict[str, Any]]:
                     "weight": int(row["srv_uweight"]),
                     "planned_weight": int(row["srv_iweight"]),
                     "check": int(row["srv_check_state"]),
-                    # Its address follows by itself within a second.
+                    "address": row["srv_addr"],
                     "leads": f"{row['srv_fqdn']}:{row['srv_port']}",
                 }
             )

@@ -60,3 +60,8 @@ def test_what_docker_update_has_set_is_told() -> None:
     assert engine._by_hand(service) == []
     changed = {**service, "CpuShares": 2, "CpusetCpus": "0", "RestartPolicy": {"Name": "always"}}
     assert engine._by_hand(changed) == ["CpuShares 2", "CpusetCpus 0", "RestartPolicy always"]
+
+
+def test_addresses_are_those_of_all_tasks_in_all_networks() -> None:
+    tasks = [{"NetworksAttachments": [{"Addresses": ["10.0.1.3/24"]}, {"Addresses": ["10.0.2.3/24"]}]}, {}]
+    assert engine.addresses([*tasks, {"NetworksAttachments": [{"Addresses": None}]}]) == ["10.0.1.3", "10.0.2.3"]

@@ -162,8 +162,8 @@ class _HAProxy(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         assert self.rfile.readline() == b"show servers state\n"
         names = "be_id be_name srv_id srv_name srv_op_state srv_admin_state srv_uweight srv_iweight srv_check_state "
-        names += "srv_fqdn srv_port"
-        rows = "3 app 1 replica-1 2 8 0 1 6 app 3000\n3 app 2 replica-2 0 32 1 1 2 evil 81\n"
+        names += "srv_fqdn srv_port srv_addr"
+        rows = "3 app 1 replica-1 2 8 0 1 6 app 3000 10.0.0.2\n3 app 2 replica-2 0 32 1 1 2 evil 81 -\n"
         self.wfile.write(f"1\n# {names}\n{rows}\n".encode())
 
 
@@ -178,8 +178,8 @@ def test_what_haproxy_was_told_of_its_servers(tmp_path: Path, monkeypatch: pytes
     assert found == [
         {**one, "weight": weight, "planned_weight": 1, "leads": leads}
         for one, weight, leads in (
-            ({"server": "app/replica-1", "administration": 8, "check": 6}, 0, "app:3000"),
-            ({"server": "app/replica-2", "administration": 32, "check": 2}, 1, "evil:81"),
+            ({"server": "app/replica-1", "administration": 8, "check": 6, "address": "10.0.0.2"}, 0, "app:3000"),
+            ({"server": "app/replica-2", "administration": 32, "check": 2, "address": "-"}, 1, "evil:81"),
         )
     ]
 
