@@ -58,7 +58,7 @@ def healthy(server: Server) -> Iterator[None]:
         connection.execute(f"DROP ROLE {', '.join(ROLES)}")
 
 
-def gather(server: Server, kept: str = "") -> dict[str, Any]:
+def gather(server: Server, kept: str = "", secrets: dict[str, str] | None = None) -> dict[str, Any]:
     """``kept``: where the record of definitions lies."""
     expected = {
         "socket": server.socket,
@@ -72,7 +72,7 @@ def gather(server: Server, kept: str = "") -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         read = definitions.read
         patch.setattr(definitions, "read", lambda _path: read(kept) if kept else {})
-        return data.gather("verify", expected, {})
+        return data.gather("verify", expected, secrets or {})
 
 
 def typed(server: Server, *texts: str, database: str = "verify") -> None:

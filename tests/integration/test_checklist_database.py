@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist import activity
+from ansible_collections.firstbell.stack.plugins.module_utils._core.checklist import activity, roles
+from ansible_collections.firstbell.stack.plugins.module_utils._core.scram import role_verifier
 from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import activity as io
 from ansible_collections.firstbell.stack.plugins.module_utils._io.checklist import data, schema
 from ansible_collections.firstbell.stack.plugins.module_utils._io.postgres import ConnectError
 
-from integration.checked_database import LEDGER, gather, healthy, typed
+from integration.checked_database import LEDGER, ROLES, gather, healthy, typed
 from integration.postgres_server import Server
 
 KINDS = ("barred", "given", "strangers", "strange_owners", "weak_tables", "unproven", "invalid_indexes")
@@ -217,6 +218,22 @@ def test_without_the_schema_there_is_something_to_see(server: Server) -> None:
     wanted = [{"table": "students", "columns": [{"column": "name"}]}]
     indexes = data.gather_indexes({"socket": server.socket, "database": "verify"}, {"indexes": wanted})
     assert indexes["findings"]
+
+
+@pytest.mark.parametrize("role", ["verify_owner", "verify_app"])
+def test_a_role_that_was_renamed_gets_its_name_back(server: Server, role: str) -> None:
+    password = "secret" * 4
+    wanted = {"owner_role": "verify_owner", "monitoring_role": "verify_monitoring", "roles_extra": []}
+    with server.connect() as connection:
+        connection.execute(f"ALTER ROLE {role} PASSWORD '{role_verifier(password, role, 'verify')}'")
+        connection.execute(f'ALTER ROLE {role} RENAME TO "some Body"')
+    kind = role.partition("_")[2]
+    seen = gather(server, secrets={f"database_{kind}_password": password})
+    (fix,) = roles.renamed(seen).values()
+    assert fix == f'ALTER ROLE "some Body" RENAME TO "{role}"'
+    typed(server, fix)
+    seen = gather(server)
+    assert (roles.renamed(seen), roles.mended_by(seen, ROLES, wanted)) == ({}, {})
 
 
 def test_a_role_that_may_not_log_in_is_there(server: Server) -> None:

@@ -73,13 +73,13 @@ def renewed(kept: Mapping[str, Any], present: Sequence[Definition]) -> dict[str,
     What was made anew has another number than in the record, and after a dump was loaded all of it has.
     """
     now, known = {key(one): one for one in present}, _kinds(kept)
-    complete = not set(KINDS) - set(known)
-    numbers = {one["id"] for one in present} if database(kept["definitions"]) == database(present) else set()
+    complete, same = not set(KINDS) - set(known), database(kept["definitions"]) == database(present)
+    numbers = {one["id"] for one in present} if same else set()
     old = []
     for one in kept["definitions"]:
         has = now.get(key(one))
         if has is None or has["text"] != one["text"]:
-            old.append(one)
+            old.append(one if same else {**one, "id": ""})
         elif not complete:
             old.append(has)
         else:

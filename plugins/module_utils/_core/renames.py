@@ -43,21 +43,27 @@ _Pair = tuple[Definition, Definition]
 
 @dataclass(frozen=True)
 class Renamed:
-    """What has another name. ``names``: what others call it by in their statements, then and now."""
+    """What has another name. ``names``: what others call it by in their statements, then and now.
+
+    ``taken``: whether something else has the name by now.
+    """
 
     before: Definition
     now: Definition
     fix: str
     names: tuple[str, ...]
+    taken: bool
 
     def told(self) -> tuple[str, str, str]:
-        kind, name, by_now = self.before["kind"], self.before["name"], self.now["name"]
+        kind, name = self.before["kind"], self.before["name"]
+        by_now = f"{self.now['name']} since the last migration"
+        another = ", and another has taken its name" if self.taken else ""
         if kind == TABLE:
-            return name, f"is called {by_now} since the last migration, with all its rows", self.fix
+            return name, f"is called {by_now}, with all its rows{another}", self.fix
         if kind == SCHEMA:
-            return f"the schema {name}", f"is called {by_now} since the last migration, with all its tables", self.fix
+            return f"the schema {name}", f"is called {by_now}, with all its tables{another}", self.fix
         where = self.before["table"] if kind in _PARTS else f"the schema {_HOME}"
-        return where, f"has its {kind} {name} under the name {by_now} since the last migration", self.fix
+        return where, f"has its {kind} {name} under the name {by_now}{another}", self.fix
 
     def hides(self, one: Definition) -> bool:
         """Whether this can only be judged once the name is the old one."""
@@ -90,7 +96,7 @@ def renames(before: Sequence[Definition], now: Sequence[Definition]) -> list[Ren
         place = old["table"] if kind in _PARTS else has["table"] if has["kind"] == ELSEWHERE else _HOME
         statements += _statements(kind, place, called.get(key(has), has["name"]), wanted)
         called[key(has)] = wanted
-        made.append(Renamed(old, has, "; ".join(statements), _names(old, has)))
+        made.append(Renamed(old, has, "; ".join(statements), _names(old, has), bool(taker)))
     return made
 
 

@@ -168,9 +168,12 @@ def database_roles(facts: Facts) -> Outcome:
     if facts.expected["monitoring"]["enabled"]:
         own.add(wanted["monitoring_role"])
     seen = facts.seen["database"]
+    renamed = roles.renamed(seen)
+    if renamed:
+        return none_of([*renamed], "", fix=typed(renamed.values()))
     found = {role["name"]: role for role in seen["roles"]}
     problems = [problem for role in found.values() for problem in roles.logins(role)]
-    problems += [f"the role {name} is missing" for name in sorted(own - set(found) - set(roles.renamed(seen).values()))]
+    problems += [f"the role {name} is missing" for name in sorted(own - set(found))]
     problems += [*roles.memberships(seen, wanted), *roles.grants(seen, wanted), *roles.ways_out(seen, wanted)]
     mended = roles.mended_by(seen, own, wanted)
     lines = [roles.shown(role) for role in found.values()]
@@ -217,13 +220,13 @@ def database_overrides(facts: Facts) -> Outcome:
     wanted = facts.expected["postgres"]
     own = wanted["role_settings"]
     problems, lines, fixes = [], [], []
-    names = roles.renamed(facts.seen["database"])
+    once = {role["name"]: role["once"] for role in facts.seen["database"]["roles"] if role["once"]}
     for one in facts.seen["database"]["overrides"]:
         inside = f" in the database {one['database']}" if one["database"] else ""
         where = f"{one['role'] or 'every role'}{inside}"
         for setting in one["settings"]:
             lines.append(f"{where}: {setting}")
-            allowed = own.get(names.get(one["role"], one["role"]), {}) if not one["database"] else {}
+            allowed = own.get(once.get(one["role"], one["role"]), {}) if not one["database"] else {}
             name, _equals, value = setting.partition("=")
             if name not in allowed and one["role"] not in wanted["roles_extra"]:
                 problems.append(f"{where} has {setting}")

@@ -40,20 +40,23 @@ def logins(role: Mapping[str, Any]) -> Iterator[str]:
 
 
 def renamed(seen: Mapping[str, Any]) -> dict[str, str]:
-    """What the stack's own roles were called before, by their names of now."""
+    """The stack's own roles that have another name, and the statement that takes it back.
+
+    What they have and lack can only be judged then; by now it looks like a stranger's.
+    """
     found = {role["name"] for role in seen["roles"]}
-    return {role["name"]: role["once"] for role in seen["roles"] if role["once"] and role["once"] not in found}
+    return {
+        f"{role['once']} is called {role['name']} by now": f"ALTER ROLE {identifier(role['name'])} RENAME TO "
+        f"{identifier(role['once'])}"
+        for role in seen["roles"]
+        if role["once"] and role["once"] not in found
+    }
 
 
 def mended_by(seen: Mapping[str, Any], own: Collection[str], wanted: Mapping[str, Any]) -> dict[str, str]:
     """What the stack's own roles lack to do their work, what others have beyond it, and the statement that mends it."""
-    names = renamed(seen)
-    said = {
-        f"{once} is called {name} by now": f"ALTER ROLE {identifier(name)} RENAME TO {identifier(once)}"
-        for name, once in names.items()
-    }
     closed = [role["name"] for role in seen["roles"] if role["name"] in own and not role["login"]]
-    said.update({f"{name} may not log in (NOLOGIN)": f"ALTER ROLE {name} LOGIN" for name in closed})
+    said = {f"{name} may not log in (NOLOGIN)": f"ALTER ROLE {name} LOGIN" for name in closed}
     for role in seen["roles"]:
         if role["valid_until"] and role["name"] in own:
             ends = f"the password of {role['name']} ends on {role['valid_until']}"
@@ -61,15 +64,15 @@ def mended_by(seen: Mapping[str, Any], own: Collection[str], wanted: Mapping[str
     for one in seen["barred"]:
         if one["role"] in own:
             said[f"{one['role']} may not {one['deed']}"] = one["fix"]
-    owner, theirs = wanted["owner_role"], {*names, *map(identifier, names)}
-    for one in (row for row in seen["strange_owners"] if row["owner"] not in theirs):
+    owner = wanted["owner_role"]
+    for one in seen["strange_owners"]:
         said[f"{one['name']} belongs to {one['owner']}, not to {owner}, whose migrations cannot change it"] = one["fix"]
-    for one in (row for row in seen["given"] if row["grantee"] not in theirs):
+    for one in seen["given"]:
         passed_on = ", and may pass it on" if one["grantable"] else ""
         said[f"{one['grantee']} has {one['privileges']} on {one['first']}{_more(one)}{passed_on}"] = one["fix"]
     for one in seen["strangers"]:
         said[f"{one['name']} {one['problem']}"] = one["fix"]
-    known, found = {"postgres", *own, *wanted["roles_extra"], *names}, {role["name"] for role in seen["roles"]}
+    known, found = {"postgres", *own, *wanted["roles_extra"]}, {role["name"] for role in seen["roles"]}
     for role in seen["roles"]:
         if role["login"] and role["name"] not in known:
             # What it owns would be dropped with it where nobody can take it over.
@@ -88,8 +91,7 @@ def memberships(seen: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[
     """Of those that belong to others."""
     for one in seen["memberships"]:
         granted, member = one["granted"], one["member"]
-        as_once = renamed(seen).get(member, member)
-        if (as_once, granted) != (wanted["monitoring_role"], "pg_monitor") and member not in wanted["roles_extra"]:
+        if (member, granted) != (wanted["monitoring_role"], "pg_monitor") and member not in wanted["roles_extra"]:
             yield f"{member} belongs to {granted}; take it back: REVOKE {granted} FROM {member}"
 
 

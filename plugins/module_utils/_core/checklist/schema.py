@@ -19,7 +19,8 @@ _MEANT_SO = " What no migration has made, and is meant so: rm /opt/{stack}/app/s
 #: The name of an index in a statement that only drops it, or makes one anew that is not unique.
 _DROPPED = re.compile(r'^DROP INDEX (?:.+[.])?"?([^".;]+)"?$')
 _MADE_ANEW = re.compile(r'^DROP INDEX (?:CONCURRENTLY )?IF EXISTS (?:[^;]+[.])?"?([^".;]+)"?; CREATE INDEX ')
-_BY_TABLES_SAFE = "What tables-safe says, which makes the ledger anew with all that it had"
+_AS_SAID = "What the finding says"
+_BY_TABLES_SAFE = "What tables-safe says, which brings the ledger back with all that it had"
 _CUT_OFF = "no log: the run that applied it was cut off"
 _BUILD = f"{SITE}: it builds them without a lock; one of the wrong columns only with ARGS='-e app_indexes_replace=true'"
 
@@ -91,7 +92,10 @@ def tables_safe(facts: Facts) -> Outcome:
     problems = [f"{one['name']} {one['problem']}" for one in found]
     evidence = "\n".join(f"{one['name']} {one['problem']}: {one['fix']};" for one in found)
     fix = typed(one["fix"] for one in found if one["fix"])
-    fix += _MEANT_SO if drifted else ""
+    if any(one["fix"] for one in drifted):
+        fix += _MEANT_SO
+    elif drifted:
+        fix = f"{fix} {_AS_SAID}".strip()
     how = facts.expected["app"]["migrations"]
     if how == "prisma" and not seen["kept"]:
         problems.append(

@@ -83,6 +83,11 @@ def test_a_migration_that_is_known_to_have_ended_only_gets_its_mark_back() -> No
     )
 
 
+def test_what_is_gone_with_its_rows_is_not_meant_so() -> None:
+    gone = {"name": "public.t", "problem": "is gone", "fix": ""}
+    assert tables_safe.judge(facts(drifted=[gone])).fix == "What the finding says"
+
+
 def test_what_nobody_compares_is_said() -> None:
     assert tables_safe.judge(facts()).measured == "none is weak"
     seen = facts(schemas=["billing"])
