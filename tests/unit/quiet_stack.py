@@ -18,6 +18,9 @@ CONFIG = Config(
     "school",
     prometheus="/prometheus",
     sessions="session:*",
+    domain="school.example",
+    cpus=2.0,
+    memory_left=512 * MB,
     connections={
         "max_client_conn": 2000,
         "max_connections": 40,
@@ -80,8 +83,14 @@ def pool_row(**more: Any) -> dict[str, str]:
 
 def statement(number: int, **more: Any) -> dict[str, Any]:
     query = "SELECT name FROM students WHERE id = $1"
-    found = {"id": str(number), "calls": 1000.0, "total_seconds": 1.0, "mean_seconds": 0.001, "max_seconds": 0.05}
-    return {**found, "rows": 1000.0, "role": "school_app", "query": query, **more}
+    found = {
+        "id": f"{number} school_app t",
+        "query_id": str(number),
+        "calls": 1000.0,
+        "total_seconds": 1.0,
+        "mean_seconds": 0.001,
+    }
+    return {**found, "max_seconds": 0.05, "rows": 1000.0, "role": "school_app", "query": query, **more}
 
 
 def table(name: str, **more: Any) -> dict[str, Any]:
@@ -91,7 +100,7 @@ def table(name: str, **more: Any) -> dict[str, Any]:
 
 def haproxy(proxy: str, server: str, **more: Any) -> dict[str, str]:
     row = {"pxname": proxy, "svname": server, "status": "UP" if server == "BACKEND" else "OPEN", "qcur": "0"}
-    row.update(req_tot="1000", hrsp_2xx="990", hrsp_5xx="0", rtime="20", ctime="0", qtime="0", lastchg="3600")
+    row.update(req_tot="1000", hrsp_2xx="990", hrsp_5xx="0", rtime="20", ctime="0", qtime="0", act="1", bck="1")
     return {**row, **more}
 
 
@@ -115,6 +124,7 @@ def seen() -> dict[str, Any]:
                         "inodes": 1000,
                         "inodes_free": 900,
                         "read_only": False,
+                        "own": True,
                     }
                 ],
                 "processes": {1: {"name": "systemd", "seconds": 5.0, "memory": 10 * MB}},
@@ -133,6 +143,8 @@ def seen() -> dict[str, Any]:
                 "max_connections": 40,
                 "reserved": 3,
                 "autovacuum": True,
+                "wal_room": 540.0 * MB,
+                "wal_segment": 16.0 * MB,
                 "up_seconds": 86400.0,
                 "oldest_transaction": 1000,
                 "vacuums": 0,
@@ -145,15 +157,20 @@ def seen() -> dict[str, Any]:
                     "deadlocks": 0.0,
                     "commits": 1000.0,
                     "rollbacks": 1.0,
-                    "timed": 10.0,
-                    "requested": 1.0,
+                    "read_seconds": 5.0,
+                    "wal": 9.0 * GB,
                 },
                 "tables": [table("attendances"), table("students")],
                 "statements": [statement(1), statement(2, query="UPDATE sessions SET closed = $1")],
+                "statements_since": NOW - 30 * 86400,
             },
             "pool": {
                 "pools": [pool_row(), pool_row(database="pgbouncer", user="pgbouncer", cl_waiting="0")],
-                "databases": [{"name": "school", "pool_size": "12"}],
+                "databases": [
+                    {"name": "school", "pool_size": "12", "max_connections": "15", "paused": "0", "disabled": "0"},
+                    {"name": "pgbouncer", "pool_size": "2", "max_connections": "15", "paused": "0", "disabled": "0"},
+                ],
+                "state": [{"key": "active", "value": "yes"}, {"key": "paused", "value": "no"}],
                 "config": [{"key": "max_client_conn", "value": "2000"}],
                 "lists": [{"list": "used_clients", "items": "5"}],
                 "stats": [],
@@ -188,7 +205,15 @@ def seen() -> dict[str, Any]:
                     }
                 ],
             },
-            "prometheus": {"firing": [], "since": [], "down": []},
+            "site": {
+                "domain": "school.example",
+                "path": "/",
+                "status": 200,
+                "seconds": 0.05,
+                "refused": "",
+                "matters": True,
+            },
+            "prometheus": {"firing": [], "since": [], "down": [], "kills": {}},
         }
     )
 

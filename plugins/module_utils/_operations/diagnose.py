@@ -12,16 +12,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._core.errors import FirstbellError
-from .._core.operations import rules_database, rules_edge, rules_host, rules_services
+from .._core.operations import rules_database, rules_edge, rules_host, rules_pool, rules_services
 from .._core.operations.config import Config
 from .._core.operations.diagnosis import BROKEN, Facts, diagnose, render, rules_of
-from .._io.operations import application, cache, containers, database, edge, host, pool, prometheus
+from .._io.operations import application, cache, containers, database, edge, host, pool, prometheus, site
 from .common import Source, ask, complain, read_config, say
 
 #: The order is that of the answer where nothing else decides: causes first.
 RULES = (
     rules_host.disk_full,
-    *rules_of(rules_database, rules_services),
+    *rules_of(rules_database, rules_pool, rules_services),
     rules_host.host_memory,
     rules_host.host_cpu,
     *rules_of(rules_edge),
@@ -43,6 +43,10 @@ def sources(config: Config) -> dict[str, Source]:
         "edge": lambda: edge.gather(config.stack),
         "app": lambda: application.gather(config.stack, config.app_port, config.app_path, config.metrics_path),
     }
+    if config.domain:
+        found["site"] = lambda: site.gather(
+            config.stack, config.domain, config.site_path, config.certificate, config.ca_file
+        )
     if config.prometheus:
         found["prometheus"] = lambda: prometheus.gather(config.stack, config.prometheus, config.monitoring_user)
     return found
@@ -63,7 +67,9 @@ def look(config: Config, between: float = _BETWEEN) -> Facts:
             for one in rules_host.busiest(seen["host"], before["host"], seconds["host"])
         ]
     absent = {} if config.prometheus else {"prometheus": "firstbell_monitoring is false"}
-    return Facts(seen, before, seconds, errors, absent, config.stack, time.time())
+    for name in [name for name, found in seen.items() if "not_asked" in found]:
+        absent[name] = seen.pop(name)["not_asked"]
+    return Facts(seen, before, seconds, errors, absent, config.stack, config.database, time.time())
 
 
 def main(config_path: str, arguments: Sequence[str] | None = None) -> int:

@@ -11,15 +11,16 @@ from __future__ import annotations
 import argparse
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._core import records as core_records
 from .._core.errors import FirstbellError
-from .._core.operations import daily, maintenance, monthly, weekly
+from .._core.operations import daily, maintenance, monthly, spans, statements, weekly
 from .._core.operations.config import Config
 from .._core.operations.maintenance import Report, Section
 from .._core.prometheus import render as render_metrics
+from .._core.records import Record
 from .._io import records, system
 from .._io.operations import backups, cache, capacity, containers, database, host, images, pool, prometheus
 from .common import Source, ask, complain, read_config, say
@@ -57,7 +58,7 @@ def sources(kind: str, config: Config) -> dict[str, Source]:
             asked["prometheus"] = lambda: prometheus.gather(*place)
             asked["peaks"] = lambda: capacity.of_today(*place)
         if kind == "monthly":
-            asked["capacity"] = lambda: capacity.gather(*place, _DAYS)
+            asked["capacity"] = lambda: capacity.gather(*place, _DAYS, spans.rehearsals(_kept(config)))
     return asked
 
 
@@ -78,15 +79,33 @@ def report(kind: str, config: Config, dry_run: bool) -> Report:
     if "engine" in errors:
         errors["engine_before"] = errors["engine"]
     if kind == "weekly" and "database" in facts:
+        facts["snapshot"] = statements.parse(system.read_text(_snapshot(config)) or "")
         facts["stale"] = weekly.stale(facts["database"]["tables"])
         if not dry_run:
             facts["analyzed"], facts["analyze_failed"] = _analyze(config, facts["stale"])
             done = [f"ANALYZE {name}" for name in facts["analyzed"]]
+            _keep_snapshot(config, facts)
     sections = [maintenance.section_of(part, facts, errors) for part in _PARTS[kind]]
     if "peaks" in errors:
         reason = f"Prometheus does not tell what was used: {errors['peaks']}"
         sections.append(Section("peaks", "Use of the day", ("could not be looked at",), findings=(reason,)))
     return Report(kind, config.stack, at, time.monotonic() - begin, tuple(sections), tuple(done))
+
+
+def _kept(config: Config) -> list[Record]:
+    """The records that can be read."""
+    return [one.record for one in records.read(f"{config.directory}/records") if one.record is not None]
+
+
+def _snapshot(config: Config) -> str:
+    return f"{config.directory}/records/statements.json"
+
+
+def _keep_snapshot(config: Config, facts: Mapping[str, Any]) -> None:
+    """What the next report takes the difference to."""
+    found, now = facts["database"], facts["now"]
+    if found["statements"] is not None and statements.is_due(facts["snapshot"], found, now):
+        system.write_text(_snapshot(config), statements.take(found, now).dump(), 0o644)
 
 
 def _analyze(config: Config, stale: Sequence[weekly.Stale]) -> tuple[dict[str, float], dict[str, str]]:

@@ -21,6 +21,8 @@ class Config:
     ``prometheus``: path of its interface, empty where the monitoring is switched off. ``metrics_path``: of the
     application, empty where it has none. ``sessions``: pattern of the keys of sessions in Redis, empty for an
     application that has none there. ``backup``: whether there are backups. ``connections``: the plan's budget.
+    ``domain`` and ``site_path``: what visitors open; ``certificate``: where the site has its own from; ``ca_file``: its
+    authority where the host does not know it. ``cpus`` of the host, and ``memory_left`` by its plan, in bytes.
     """
 
     stack: str
@@ -35,6 +37,12 @@ class Config:
     backup: bool = True
     connections: Mapping[str, int] = field(default_factory=dict)
     statements_kept: int = 10
+    domain: str = ""
+    site_path: str = "/"
+    certificate: str = ""
+    ca_file: str = ""
+    cpus: float = 0.0
+    memory_left: int = 0
 
     @property
     def reports(self) -> str:

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from .config import Config
+from .diagnosis import SERVED
 from .maintenance import Part, Section, table
 from .words import count, duration, size
 
 DAY = 86400.0
-#: What visitors wait for. Services of the monitoring have hardly any CPU, and use it up by design.
-SERVED = ("app", "nginx", "haproxy", "postgres", "pgbouncer", "redis")
 IDLE = 30.0
 MEMORY = 0.9
 CPU = 0.9
@@ -49,10 +48,10 @@ def services(facts: Mapping[str, Any]) -> Section:
         f"{name} is unhealthy; type docker inspect --format '{{{{json .State.Health}}}}' $(docker ps -q -f name={name})"
         for name in unhealthy
     ]
-    kills = [one for one in facts["engine"]["containers"] if one["kills"]]
+    kills = [one for one in facts["engine"]["containers"] if one["kills"] and _is_of_today(one, facts)]
     findings += [
-        f"{one['name']} had {count(one['kills'], 'process', 'processes')} killed for lack of memory;"
-        " raise its limit in firstbell_plan_overrides"
+        f"{one['name']} had {count(one['kills'], 'process', 'processes')} killed for lack of memory since its start"
+        f" {duration(now - one['started'])} ago; raise its limit in firstbell_plan_overrides"
         for one in kills
     ]
     tasks = sum(one["running"] for one in found.values())
@@ -68,6 +67,12 @@ def services(facts: Mapping[str, Any]) -> Section:
         },
         tuple(findings),
     )
+
+
+def _is_of_today(one: Mapping[str, Any], facts: Mapping[str, Any]) -> bool:
+    """Whether a process of it was killed within a day: the kernel counts since its start, Prometheus knows when."""
+    peaks = facts.get("peaks")
+    return peaks is None or facts["now"] - one["started"] < DAY or peaks.get(one["name"], {}).get("kills", 0) > 0
 
 
 def containers(facts: Mapping[str, Any]) -> Section:

@@ -17,7 +17,7 @@ from typing import Any
 from .words import duration
 
 BROKEN, SLOW, WATCH = 3, 2, 1
-"""Users meet errors; users wait; nobody notices yet."""
+"""Users meet errors, or somebody was woken; users wait; nobody notices yet."""
 SEVERITIES = {BROKEN: "BROKEN", SLOW: "SLOW", WATCH: "WATCH"}
 
 SOURCES = {
@@ -28,10 +28,15 @@ SOURCES = {
     "cache": "Redis: memory, evictions, refusals",
     "edge": "HAProxy: queue, errors, times",
     "app": "the application: answers, event loop, pool",
+    "site": "the site: nginx, its certificate, an answer",
     "prometheus": "Prometheus: alerts, and since when",
 }
 ALERTS = "alerts"
 """The rule that passes on what fires."""
+SERVED = ("app", "nginx", "haproxy", "postgres", "pgbouncer", "redis")
+"""What visitors wait for. Without the others they miss nothing."""
+WAITING = ("app-slow", "edge-slow", "edge-queue", "site-answer")
+"""The rules that see whatever waits for something slow behind it."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Facts:
     errors: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
     stack: str = "school"
+    database: str = "school"
     now: float = 0.0
 
 
@@ -127,8 +133,8 @@ def diagnose(rules: Sequence[Rule], facts: Facts) -> list[Finding]:
 
 
 def _complete(item: Finding, facts: Facts) -> Finding:
-    """The finding with the name of the stack, and since when it is so, as the alert of the same thing knows."""
-    item = replace(item, act=item.act.replace("{stack}", facts.stack))
+    """The finding with the names that are left open, and since when it is so, as the alert of the same thing knows."""
+    item = replace(item, act=item.act.replace("{stack}", facts.stack).replace("{database}", facts.database))
     section = item.runbook.partition("#")[2]
     if item.since is not None or not section:
         return item
@@ -138,17 +144,23 @@ def _complete(item: Finding, facts: Facts) -> Finding:
     return replace(item, since=max(facts.now - min(known), 0.0)) if known else item
 
 
-_SERVICE_OF = {"database": "postgres", "pool": "pgbouncer", "cache": "redis", "edge": "haproxy", "app": "app"}
+_SERVICE_OF = {"database": "postgres", "pool": "pgbouncer", "cache": "redis", "edge": "haproxy", "site": "nginx"}
 _RUNBOOK_OF = {
     "database": "postgres#databasedown",
     "pool": "pgbouncer#pooldown",
     "cache": "redis#cachedown",
     "edge": "edge#edgedown",
     "app": "app#appdown",
+    "site": "edge#sitedown",
     "prometheus": "prometheus#targetmissing",
 }
 #: What cannot work without it.
-_CARRIED = {"database": ("pool-waiting", "app-silent", "edge-errors"), "app": ("edge-down", "edge-errors")}
+_CARRIED = {
+    "database": ("pool-starved", "pool-waiting", "app-silent", "edge-errors", "site-answer"),
+    "pool": ("app-silent", "edge-errors", "site-answer"),
+    "edge": ("silent-site", "site-answer"),
+    "app": ("edge-down", "edge-errors", "silent-site", "site-answer"),
+}
 
 
 def _silence(source: str, reason: str, facts: Facts) -> Finding:

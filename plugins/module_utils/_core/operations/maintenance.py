@@ -8,11 +8,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any
 
 from ..prometheus import Sample
 from ..records import Item, Record
+from .words import moment
 
 KINDS = {
     "daily": "Health of the day",
@@ -93,8 +93,7 @@ def section_of(part: Part, facts: Mapping[str, Any], errors: Mapping[str, str]) 
 
 def render(report: Report) -> list[str]:
     """The report in plain text."""
-    moment = datetime.fromtimestamp(report.at, tz=timezone.utc)
-    heading = f"{KINDS[report.kind]}: {report.stack}, {moment:%Y-%m-%d %H:%M UTC}"
+    heading = f"{KINDS[report.kind]}: {report.stack}, {moment(report.at)}"
     lines = [heading, "=" * len(heading), ""]
     if report.findings:
         lines.append(f"TO DO ({len(report.findings)})")

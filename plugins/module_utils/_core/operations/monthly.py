@@ -106,7 +106,8 @@ def growth(facts: Mapping[str, Any]) -> Section:
             soonest = min(soonest, days)
             if days < SOON_DAYS:
                 findings.append(
-                    f"{name} is full in {days:.0f} days at this rate; type du -xhd 2 / | sort -h | tail, or enlarge it"
+                    f"{name} is full in {days:.0f} days at this rate;"
+                    f" type du -xhd 2 {name} | sort -h | tail, or enlarge it"
                 )
     for name, points in sorted(facts["capacity"]["grows"].items()):
         line = fit(points)
@@ -134,13 +135,20 @@ def peaks(facts: Mapping[str, Any]) -> Section:
     """The most of the time that Prometheus remembers."""
     config: Config = facts["config"]
     found, budget = facts["capacity"]["peaks"], config.connections
-    span = facts["capacity"]["span"]
     most = {
         "connections of the database": budget.get("max_connections", 0) - budget.get("reserved_connections", 0),
         "connections of the pool": budget.get("server_connections", 0),
         "clients of the pool": budget.get("max_client_conn", 0),
     }
-    lines, findings, measured = [f"within {duration(span)}"], [], {}
+    advice = {
+        "connections of the database": "the pool takes no more than was planned for it, so see who else does while it"
+        f" lasts: type {config.stack}-diagnose, and docs/runbooks, DatabaseConnectionsHigh",
+        "connections of the pool": "and clients waited: mend slow statements (the report of the week),"
+        " or take the next larger profile",
+        "clients of the pool": "see docs/runbooks, PoolClientsHigh",
+    }
+    lines, findings, measured = [_measured(facts["capacity"])], [], {}
+    lines.append("connections and clients: in all but 1 % of a day")
     for name, value in found.items():
         if value is None:
             lines.append(f"{name}: nothing measured it")
@@ -148,31 +156,43 @@ def peaks(facts: Mapping[str, Any]) -> Section:
         limit = most.get(name, 0)
         measured[name.replace(" ", "_")] = value
         lines.append(f"{name}: {value:.4g}" + (f" of {limit} ({100 * value / limit:.0f} %)" if limit > 0 else ""))
-        if limit > 0 and value > MEMORY_TIGHT * limit:
-            findings.append(
-                f"{name} reached {value:.0f} of {limit}; take the next larger profile, or a host with more memory"
-            )
+        # A pool that is used to the full is well used, unless somebody had to wait for it.
+        well_used = name == "connections of the pool" and not found.get("clients that waited for the pool")
+        if limit > 0 and value > MEMORY_TIGHT * limit and not well_used:
+            findings.append(f"{name} reached {value:.0f} of {limit}; {advice[name]}")
     return Section("peaks", "Peaks", tuple(lines), measured, tuple(findings))
+
+
+def _measured(capacity: Mapping[str, Any]) -> str:
+    left_out = capacity["span"] - capacity["measured"]
+    told = f", without {duration(left_out)} of rehearsals and load tests" if left_out >= DAY / 24 else ""
+    return f"within {duration(capacity['span'])}{told}"
 
 
 @dataclass(frozen=True)
 class Advice:
-    """What a limit could be. ``memory`` in bytes, 0 where it is to stay."""
+    """What a limit could be. ``memory`` in bytes, 0 where it is to stay; ``fits``: whether the host has room for it."""
 
     service: str
     why: str
     cpus: float = 0.0
     memory: int = 0
+    fits: bool = True
 
 
 def right_size(
-    uses: Mapping[str, Mapping[str, float]], limits: Mapping[str, Mapping[str, float]], long_enough: bool
+    uses: Mapping[str, Mapping[str, float]],
+    limits: Mapping[str, Mapping[str, float]],
+    long_enough: bool,
+    room: Mapping[str, float],
 ) -> list[Advice]:
     """Limits that are too large or too small for what was used (S98), those that are too small first.
 
     ``uses``: the most of one container by service (``cpu`` in CPUs over five minutes, ``memory`` in bytes in all but
-    one per cent of the day, ``throttled`` as a share of the day's periods). That something is too large is only said
-    of a whole week.
+    one per cent of the day, ``throttled`` as a share of the day's periods). ``limits``: with what is reserved, which a
+    limit may not be below, and the number of ``tasks``. ``room``: the ``cpus`` of the host, which no limit may exceed,
+    and the ``memory`` that its plan leaves; 0 where that is not known. That something is too large is only said of a
+    whole week.
     """
     small, large = [], []
     for service, limit in sorted(limits.items()):
@@ -182,24 +202,29 @@ def right_size(
         if memory and limit["memory"] and service not in CACHES:
             share = memory / limit["memory"]
             better = max(_stepped(memory / MEMORY_AIM), MEMORY_LEAST)
+            spare = max(better, int(limit.get("reserved_memory", 0)))
             if share > MEMORY_TIGHT:
                 why = f"memory limit too small: used {size(memory)} of {size(limit['memory'])} ({100 * share:.0f} %)"
-                small.append(Advice(service, why, memory=better))
-            elif share < MEMORY_IDLE and better < limit["memory"] and long_enough and not of_monitoring:
+                fits = (better - limit["memory"]) * limit.get("tasks", 1) <= room["memory"] or not room["cpus"]
+                small.append(Advice(service, why, memory=better, fits=fits))
+            elif share < MEMORY_IDLE and spare < limit["memory"] and long_enough and not of_monitoring:
                 why = f"memory limit too large: used {size(memory)} of {size(limit['memory'])} ({100 * share:.0f} %)"
-                large.append(Advice(service, why, memory=better))
+                large.append(Advice(service, why, memory=spare))
         if cpu and limit["cpus"] and not of_monitoring:
             share = cpu / limit["cpus"]
             better_cpus = math.ceil(cpu / CPU_AIM * 4) / 4
+            spare_cpus = max(better_cpus, limit.get("reserved_cpus", 0.0))
             if share > CPU_TIGHT or (use.get("throttled", 0.0) > THROTTLED and share > CPU_AIM):
                 why = (
                     f"CPU limit too small: used {cpu:.2f} of {limit['cpus']:g}, held back in"
                     f" {100 * use.get('throttled', 0.0):.0f} % of the periods"
                 )
-                small.append(Advice(service, why, cpus=max(better_cpus, limit["cpus"] + 0.25)))
-            elif share < CPU_IDLE and better_cpus < limit["cpus"] and long_enough:
+                wanted = max(better_cpus, limit["cpus"] + 0.25)
+                most = room["cpus"] or wanted
+                small.append(Advice(service, why, cpus=min(wanted, most), fits=limit["cpus"] < most))
+            elif share < CPU_IDLE and spare_cpus < limit["cpus"] and long_enough:
                 why = f"CPU limit too large: used {cpu:.2f} of {limit['cpus']:g} ({100 * share:.0f} %)"
-                large.append(Advice(service, why, cpus=better_cpus))
+                large.append(Advice(service, why, cpus=spare_cpus))
     return small + large
 
 
@@ -209,11 +234,14 @@ def _stepped(wanted: float) -> int:
 
 def sizes(facts: Mapping[str, Any]) -> Section:
     capacity = facts["capacity"]
+    config: Config = facts["config"]
     limits: dict[str, dict[str, float]] = {}
     for one in facts["engine"]["containers"]:
-        limits[one["service"]] = {"memory": one["memory_limit"], "cpus": one["cpus"]}
+        reserved = facts["engine"]["services"].get(one["service"], {}).get("reserved", {})
+        tasks = limits.get(one["service"], {}).get("tasks", 0) + 1
+        limits[one["service"]] = {"memory": one["memory_limit"], "cpus": one["cpus"], "tasks": tasks, **reserved}
     long_enough = capacity["span"] >= GOOD_SPAN
-    found = right_size(capacity["uses"], limits, long_enough)
+    found = right_size(capacity["uses"], limits, long_enough, {"cpus": config.cpus, "memory": config.memory_left})
     rows = [
         (
             service,
@@ -232,13 +260,13 @@ def sizes(facts: Mapping[str, Any]) -> Section:
             f" whether a limit is too large is said after {duration(GOOD_SPAN)}"
         )
     small = [one for one in found if "too small" in one.why]
-    lines += [f"{one.service}: {one.why}; {_wanted(one)} would do" for one in found]
+    lines += [f"{one.service}: {one.why}; {_wanted(one)} would do" for one in found if one.fits]
     return Section(
         "sizes",
         "Right sizes of the limits",
         tuple(lines),
         {"too_small": len(small), "too_large": len(found) - len(small)},
-        tuple(f"{one.service}: {one.why}; set {_override(one)}" for one in small),
+        tuple(f"{one.service}: {one.why}; {_act(one)}" for one in small),
     )
 
 
@@ -246,9 +274,14 @@ def _wanted(one: Advice) -> str:
     return size(one.memory) if one.memory else f"{one.cpus:g} CPUs"
 
 
-def _override(one: Advice) -> str:
+def _act(one: Advice) -> str:
+    """What the plan takes: it refuses more than the host has."""
+    if not one.fits and one.cpus:
+        return "it may use all CPUs of the host already: take a host with more of them"
+    if not one.fits:
+        return f"the plan has no room for the {size(one.memory)} that would do: take a host with more memory"
     value = f"memory: {one.memory // MB}MB" if one.memory else f"cpus: {one.cpus:g}"
-    return f"firstbell_plan_overrides: {{services: {{{one.service}: {{limits: {{{value}}}}}}}}}"
+    return f"set firstbell_plan_overrides: {{services: {{{one.service}: {{limits: {{{value}}}}}}}}}"
 
 
 def images(facts: Mapping[str, Any]) -> Section:
@@ -282,7 +315,7 @@ def images(facts: Mapping[str, Any]) -> Section:
 def thresholds(facts: Mapping[str, Any]) -> Section:
     """Alerts by the time that they fired: one that fires often is either to be mended or set otherwise."""
     capacity = facts["capacity"]
-    span = max(capacity["span"], 1.0)
+    span = max(capacity["measured"], 1.0)
     lines, findings = [], []
     for name, seconds in sorted(capacity["fired"].items(), key=lambda item: -float(item[1])):
         share = seconds / span
@@ -293,7 +326,7 @@ def thresholds(facts: Mapping[str, Any]) -> Section:
                 " or set its threshold in monitoring_thresholds_extra"
             )
     if not lines:
-        lines.append(f"no alert fired within {duration(span)}")
+        lines.append(f"no alert fired {_measured(capacity)}")
     return Section("thresholds", "Thresholds", tuple(lines), {"alerts": len(capacity["fired"])}, tuple(findings))
 
 

@@ -1,25 +1,23 @@
 # Copyright (c) firstbell contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the database and its pool suffer from. Causes stand before what they cause."""
+"""What the database suffers from. Causes stand before what they cause."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .diagnosis import BROKEN, SLOW, WATCH, Facts, Finding, grown, joined, rule
+from .diagnosis import BROKEN, SLOW, WAITING, WATCH, Facts, Finding, grown, joined, rule
 from .words import count, duration, size, statement
 
-_DATABASE = "docker exec -i $(docker ps -q -f name={stack}_postgres | head -n 1) psql -U postgres"
-_ACTIVITY = (
-    _DATABASE
+_SERVER = "docker exec -i $(docker ps -q -f name={stack}_postgres | head -n 1) psql -U postgres"
+_DATABASE = _SERVER + " -d {database}"
+ACTIVITY = (
+    _SERVER
     + ' -c "SELECT pid, usename, state, now() - xact_start, left(query, 60) FROM pg_stat_activity'
     + ' ORDER BY 4 DESC NULLS LAST"'
-)
-_POOLS = (
-    "docker exec $(docker ps -q -f name={stack}_pgbouncer | head -n 1) psql -h /run/pgbouncer -p 6432 -U pgbouncer"
-    " -d pgbouncer -c 'SHOW POOLS'"
 )
 
 #: A transaction that does nothing for so long, in seconds, is forgotten. Alerts wait for 30.
@@ -32,11 +30,19 @@ BLOCKED = 1.0
 CONNECTIONS = 0.8
 CACHE_HITS = 0.9
 READS = 2000.0
+#: Sessions that wait for the disk all the time, and seconds a page: one from the host's memory takes a tenth of that.
+READING = 0.5
+READ = 0.0001
 DEAD = 0.2
 DEAD_ROWS = 10000
 TRANSACTION_ID = 300_000_000
 TEMPORARY = 64 * 1024 * 1024
 BUSY = 0.9
+CALL = 0.1
+#: Checkpoints that follow each other faster are too frequent: the server's default of checkpoint_warning.
+CHECKPOINTS = 30.0
+#: What pg_blocking_pids() calls a transaction that was prepared: no session has it.
+PREPARED = 0
 
 
 def _who(one: Mapping[str, Any]) -> str:
@@ -44,10 +50,22 @@ def _who(one: Mapping[str, Any]) -> str:
     return f"{one['role'] or 'somebody'}{application}, pid {one['pid']}"
 
 
-def _end(pids: Sequence[int]) -> str:
-    """The command that ends them, with the milder one first."""
-    first = pids[0]
-    return f"{_DATABASE} -c 'SELECT pg_terminate_backend({first})'" + (" (and the others)" if len(pids) > 1 else "")
+def _end(pid: int, holder: Mapping[str, Any] | None) -> str:
+    """The mildest command that ends it: a statement can be cancelled, a transaction without one cannot."""
+    if pid == PREPARED:
+        return (
+            f"{_DATABASE} -c 'SELECT gid, prepared, owner, database FROM pg_prepared_xacts ORDER BY prepared';"
+            " then there, in that database: ROLLBACK PREPARED 'its gid'"
+        )
+    function = "pg_terminate_backend" if holder and _is_idle(holder) else "pg_cancel_backend"
+    command = f"{_DATABASE} -c 'SELECT {function}({pid})'"
+    if holder and str(holder["role"]).endswith("_owner"):
+        return f"if it is a migration, let it end: to end it fails the deployment; else {command}"
+    return command
+
+
+def _is_idle(one: Mapping[str, Any]) -> bool:
+    return str(one["state"]).startswith("idle in transaction")
 
 
 def _application(activity: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -67,8 +85,9 @@ def lock_queue(facts: Facts) -> Iterator[Finding]:
     holder = activity.get(root)
     longest = max(one["query_seconds"] for one in waiting.values())
     if holder is None:
-        who, doing = f"pid {root}", "which is no client (a prepared transaction or a worker)"
-    elif holder["state"].startswith("idle in transaction"):
+        who = "a prepared transaction" if root == PREPARED else f"pid {root}"
+        doing = "which no session has any more" if root == PREPARED else "which is no client, but a worker"
+    elif _is_idle(holder):
         who, doing = (
             _who(holder),
             f"which has done nothing for {duration(holder['state_seconds'])} in an open transaction",
@@ -82,9 +101,9 @@ def lock_queue(facts: Facts) -> Iterator[Finding]:
         f"{count(len(waiting), 'session waits', 'sessions wait')} for a lock that one transaction holds",
         f"{who}, {doing}, blocks {len(held[root])}; the longest waits for {duration(longest)}{query};"
         f" who waits wants: {statement(first['query'])}",
-        _end([root]),
+        _end(root, holder),
         "postgres#databaselockswaiting",
-        ("idle-transactions", "long-statements", "pool-waiting", "app-slow", "app-pool", "edge-slow", "edge-queue"),
+        ("idle-transactions", "long-statements", "pool-waiting", "app-pool", *WAITING),
         longest,
     )
 
@@ -104,65 +123,28 @@ def _roots(pid: int, activity: Mapping[int, Mapping[str, Any]], path: tuple[int,
 
 @rule("idle-transactions", "database")
 def idle_transactions(facts: Facts) -> Iterator[Finding]:
-    idle = [
-        one
-        for one in facts.seen["database"]["activity"]
-        if one["state"].startswith("idle in transaction") and one["state_seconds"] > IDLE
-    ]
+    idle = [one for one in facts.seen["database"]["activity"] if _is_idle(one) and one["state_seconds"] > IDLE]
     if not idle:
         return
     longest = max(idle, key=lambda one: float(one["state_seconds"]))
-    waiting = _waiting(facts)
+    waiting = waiting_clients(facts)
     yield Finding(
         BROKEN if waiting else SLOW if len(idle) > 1 or longest["state_seconds"] > LONG else WATCH,
         f"{count(len(idle), 'transaction is', 'transactions are')} left open by a client that does nothing",
         f"the longest has done nothing for {duration(longest['state_seconds'])}: {_who(longest)};"
         f" its last statement: {statement(longest['query'])}"
         + (f"; {count(waiting, 'client waits', 'clients wait')} for a connection meanwhile" if waiting else ""),
-        _end([one["pid"] for one in sorted(idle, key=lambda one: -float(one["state_seconds"]))]),
+        _end(longest["pid"], longest) + (", and the others by their pids" if len(idle) > 1 else ""),
         "postgres#databasetransactionidle",
-        ("pool-waiting", "app-slow", "app-pool", "edge-slow", "edge-queue", "vacuum-starving"),
+        ("pool-waiting", "app-pool", "vacuum-starving", *WAITING),
         longest["state_seconds"],
     )
 
 
-def _waiting(facts: Facts) -> int:
+def waiting_clients(facts: Facts) -> int:
     """Clients that wait for a connection, or did some seconds before: after a while they are refused."""
     looks = (look.get("pool", {}).get("pools", []) for look in (facts.seen, facts.before))
     return max(sum(int(one["cl_waiting"]) for one in pools if one["database"] != "pgbouncer") for pools in looks)
-
-
-@rule("pool-waiting", "pool")
-def pool_waiting(facts: Facts) -> Iterator[Finding]:
-    before = {(one["database"], one["user"]): one for one in facts.before.get("pool", {}).get("pools", [])}
-    databases = {one["name"]: one for one in facts.seen["pool"]["databases"]}
-    for one in facts.seen["pool"]["pools"]:
-        waits = float(one["maxwait"]) + float(one["maxwait_us"]) / 1e6
-        waited_before = int(before.get((one["database"], one["user"]), {}).get("cl_waiting", 0))
-        if one["database"] == "pgbouncer" or not int(one["cl_waiting"]) or not (waits > BLOCKED or waited_before):
-            continue
-        busy = int(one["sv_active"])
-        limit = databases.get(one["database"], {}).get("pool_size", "?")
-        yield Finding(
-            BROKEN if waits > LONG / 10 else SLOW,
-            f"The pool is exhausted: {count(int(one['cl_waiting']), 'client waits', 'clients wait')} for a connection",
-            f"database {one['database']}, user {one['user']}: {busy} connections busy of a pool of {limit},"
-            f" the longest wait is {duration(waits)}; {_doing(facts, one['user'])}",
-            _POOLS + "; " + _ACTIVITY,
-            "pgbouncer#poolclientswaiting",
-            ("long-statements", "app-slow", "app-pool", "edge-slow", "edge-queue", "edge-errors", "connections"),
-            waits,
-        )
-
-
-def _doing(facts: Facts, role: str) -> str:
-    """What the connections of a role are busy with."""
-    own = [one for one in facts.seen.get("database", {}).get("activity", []) if one["role"] == role]
-    busy = sorted((one for one in own if one["state"] != "idle"), key=lambda one: -float(one["transaction_seconds"]))
-    if not busy:
-        return "the database sees none of them at work" if own else "what they do is not known"
-    shown = joined((f"{duration(one['transaction_seconds'])} {statement(one['query'], 60)}" for one in busy), 2)
-    return f"they are busy with: {shown}"
 
 
 @rule("long-statements", "database")
@@ -182,7 +164,8 @@ def long_statements(facts: Facts) -> Iterator[Finding]:
             joined(f"{duration(one['query_seconds'])} {_who(one)}: {statement(one['query'])}" for one in long),
             f"{_DATABASE} -c 'SELECT pg_cancel_backend({long[0]['pid']})'",
             "postgres#databasetransactionlong",
-            since=long[0]["query_seconds"],
+            ("vacuum-starving",) if long[0]["query_seconds"] > VERY_LONG else (),
+            long[0]["query_seconds"],
         )
 
 
@@ -200,20 +183,9 @@ def connections(facts: Facts) -> Iterator[Finding]:
             BROKEN if used >= most else SLOW,
             f"{used} of {most} connections of the database are taken",
             f"by role: {shown}",
-            _ACTIVITY,
+            ACTIVITY,
             "postgres#databaseconnectionshigh",
             ("pool-waiting",),
-        )
-    lists = {one["list"]: int(one["items"]) for one in facts.seen.get("pool", {}).get("lists", [])}
-    config = {one["key"]: one["value"] for one in facts.seen.get("pool", {}).get("config", [])}
-    clients, allowed = lists.get("used_clients", 0), int(config.get("max_client_conn", 0))
-    if allowed and clients > CONNECTIONS * allowed:
-        yield Finding(
-            BROKEN if clients >= allowed else SLOW,
-            f"{clients} of {allowed} clients of the pool are connected",
-            "one more than that is refused",
-            _POOLS.replace("POOLS", "CLIENTS"),
-            "pgbouncer#poolclientshigh",
         )
 
 
@@ -224,21 +196,29 @@ def statement_load(facts: Facts) -> Iterator[Finding]:
     seconds = facts.seconds.get("database", 0)
     if not seconds or not before:
         return
-    load: list[tuple[float, float, Mapping[str, Any]]] = []
+    load: list[tuple[float, float, float, Mapping[str, Any]]] = []
     for one in facts.seen["database"]["statements"] or []:
-        spent = grown(one, before.get(one["id"], {"total_seconds": one["total_seconds"]}), "total_seconds")
+        took = grown(one, before.get(one["id"], {"total_seconds": one["total_seconds"]}), "total_seconds")
         calls = grown(one, before.get(one["id"], {"calls": one["calls"]}), "calls")
-        load.append((spent, calls, one))
-    spent, calls, worst = max(load, key=lambda item: item[0], default=(0.0, 0.0, {}))
-    if spent > BUSY * seconds and calls and spent / calls > 0.1:  # noqa: PLR2004 - a tenth of a second each
+        # It is counted when a call ends, with all of its time: of that no more than the time between can be of now.
+        load.append((min(took, calls * seconds) / seconds, took, calls, one))
+    busy, took, calls, worst = max(load, key=lambda item: item[0], default=(0.0, 0.0, 0.0, {}))
+    if busy > BUSY and calls > 1 and took / calls > CALL:
         yield Finding(
             SLOW,
-            "One statement takes most of the database's time",
-            f"{calls:.0f} calls took {duration(spent)} within {duration(seconds)}: {statement(worst['query'])}",
-            f"{_DATABASE} -d <database> -c 'EXPLAIN (ANALYZE, BUFFERS) <the statement>'",
+            f"One kind of statement keeps about {count(round(busy), 'session')} busy all the time",
+            f"{calls:.0f} calls that ended within {duration(seconds)} took {duration(took)} in all:"
+            f" {statement(worst['query'])}",
+            explain(worst["query_id"]),
             "postgres#databasetransactionlong",
-            ("app-slow", "edge-slow"),
+            WAITING,
         )
+
+
+def explain(query: str) -> str:
+    """How the server would go about a statement, by the number that it has for it: nothing of it is executed."""
+    text = f"SELECT $$EXPLAIN (GENERIC_PLAN) $$ || query FROM pg_stat_statements WHERE queryid = {query} LIMIT 1"
+    return f"{_DATABASE} -AtXc '{text}' | {_DATABASE} -X"
 
 
 @rule("cache-hits", "database")
@@ -248,13 +228,19 @@ def cache_hits(facts: Facts) -> Iterator[Finding]:
         return
     hit, read = grown(after, before, "hit"), grown(after, before, "read")
     if read > READS and hit / (hit + read) < CACHE_HITS:
+        share, seconds = 100 * hit / (hit + read), facts.seconds["database"]
+        spent = grown(after, before, "read_seconds")
+        waits = spent > READING * seconds and spent / read > READ
         yield Finding(
-            SLOW,
-            f"The database reads from the disk: {100 * hit / (hit + read):.0f} % of its pages come from memory",
-            f"{read:.0f} pages read, {hit:.0f} found in memory within {duration(facts.seconds['database'])}",
+            SLOW if waits else WATCH,
+            "The database waits for the disk" if waits else "The database reads much past its own memory",
+            f"{read:.0f} pages counted within {duration(seconds)} were not in shared_buffers, {share:.0f} % were;"
+            f" to read them took {duration(spent)} in all"
+            + ("" if waits or not spent else ", so most were in the memory of the host"),
             _DATABASE
-            + " -d <database> -c 'SELECT relname, seq_tup_read FROM pg_stat_user_tables ORDER BY 2 DESC LIMIT 5'",
+            + " -c 'SELECT relname, heap_blks_read, idx_blks_read FROM pg_statio_user_tables ORDER BY 2 DESC LIMIT 5'",
             "postgres#databasecachehitslow",
+            WAITING if waits else (),
         )
     temporary = grown(after, before, "temporary_bytes")
     if temporary > TEMPORARY:
@@ -278,18 +264,28 @@ def cache_hits(facts: Facts) -> Iterator[Finding]:
 @rule("vacuum-starving", "database")
 def vacuum_starving(facts: Facts) -> Iterator[Finding]:
     seen = facts.seen["database"]
+    if not seen["autovacuum"]:
+        yield Finding(
+            WATCH,
+            "Autovacuum is switched off",
+            "dead rows stay, statistics get old, and transaction ids are used up",
+            _DATABASE + " -c 'ALTER SYSTEM RESET autovacuum' -c 'SELECT pg_reload_conf()';"
+            " where the inventory has it: take it out of there, and run the playbook site",
+            "postgres#databasevacuumstarving",
+        )
     bloated = [
         one for one in seen["tables"] if one["dead"] > DEAD_ROWS and one["dead"] > DEAD * (one["live"] + one["dead"])
     ]
     if bloated and not seen["vacuums"]:
         worst = max(bloated, key=lambda one: float(one["dead"]))
         ago = "never" if worst["vacuumed_seconds"] is None else f"{duration(worst['vacuumed_seconds'])} ago"
+        name = f"{_quoted(worst['schema'])}.{_quoted(worst['name'])}"
         yield Finding(
             WATCH,
             f"{count(len(bloated), 'table is', 'tables are')} full of dead rows, and no vacuum is at work",
             f"{worst['schema']}.{worst['name']}: {worst['dead']:.0f} dead rows beside {worst['live']:.0f} live ones,"
             f" last vacuumed {ago}",
-            _DATABASE + f" -d <database> -c 'VACUUM (ANALYZE, VERBOSE) {worst['schema']}.{worst['name']}'",
+            f"{_DATABASE} -c {shlex.quote(f'VACUUM (ANALYZE, VERBOSE) {name}')}",
             "postgres#databasevacuumstarving",
         )
     if seen["oldest_transaction"] > TRANSACTION_ID:
@@ -302,14 +298,27 @@ def vacuum_starving(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def _quoted(name: str) -> str:
+    """A name as SQL has it, with its capital letters."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 @rule("checkpoints", "database")
 def checkpoints(facts: Facts) -> Iterator[Finding]:
-    after, before = facts.seen["database"]["counters"], facts.before.get("database", {}).get("counters", {})
-    if before and grown(after, before, "requested") > 1:
+    """By the rate of the WAL: two checkpoints are seldom seen within some seconds."""
+    after, before = facts.seen["database"], facts.before.get("database", {})
+    if not before:
+        return
+    # A segment that was given up before its end counts as a whole.
+    written = grown(after["counters"], before["counters"], "wal") - after["wal_segment"]
+    seconds = facts.seconds["database"]
+    if written > 0 and after["wal_room"] * seconds / written < CHECKPOINTS:
         yield Finding(
             WATCH,
-            f"{grown(after, before, 'requested'):.0f} checkpoints within {duration(facts.seconds['database'])}",
-            "so much is written that the WAL's room is used up: each checkpoint writes everything out at once",
-            _DATABASE + " -c 'SHOW max_wal_size'",
+            f"At this rate a checkpoint is forced every {duration(after['wal_room'] * seconds / written)}",
+            f"{size(written)} of WAL within {duration(seconds)}, and max_wal_size has room for"
+            f" {size(after['wal_room'])} between two checkpoints: each one writes all changed pages out at once",
+            "docker service logs --since 10m {stack}_postgres 2>&1 | grep 'checkpoint starting: wal';"
+            " if it goes on, a larger max_wal_size in postgres_settings_extra",
             "postgres#databasetransactionlong",
         )

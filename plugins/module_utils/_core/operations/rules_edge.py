@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .diagnosis import BROKEN, SLOW, WATCH, Facts, Finding, grown, joined, rule
+from .diagnosis import BROKEN, SLOW, WAITING, WATCH, Facts, Finding, grown, joined, rule
 from .words import count, duration, size
 
 _TASKS = "docker service ps --no-trunc {stack}_"
 _LOGS = "; docker service logs --since 10m {stack}_"
 
 ANSWER = 2.0
+#: HAProxy's averages are of so many answers; older than so many seconds they say nothing of now.
+ANSWERS = 1024
+OLD = 300.0
 EVENT_LOOP = 0.2
 HEAP = 0.92
 LOOP_METRICS = ("nodejs_eventloop_lag_p99_seconds", "nodejs_eventloop_lag_seconds")
@@ -35,7 +38,7 @@ def app_silent(facts: Facts) -> Iterator[Finding]:
             f"{silent[0]['name']}: {said}",
             _TASKS + "app" + _LOGS + "app",
             "app#appreplicadown",
-            ("edge-down", "edge-errors", "edge-slow"),
+            ("edge-down", "edge-errors", "edge-slow", "silent-site", "site-answer"),
         )
 
 
@@ -51,7 +54,7 @@ def app_loop(facts: Facts) -> Iterator[Finding]:
                 "every request of this replica waits for that",
                 _LOGS[2:] + "app",
                 "app#appeventloopblocked",
-                ("app-slow", "edge-slow"),
+                WAITING,
             )
         used, most = metrics.get("nodejs_heap_size_used_bytes", 0.0), _heap_limit(facts)
         if most and used > HEAP * most:
@@ -84,7 +87,7 @@ def app_pool(facts: Facts) -> Iterator[Finding]:
             joined(f"{key}: {value:.0f} wait" for key, value in waiting.items()),
             _LOGS[2:] + "app",
             "app#apppoolwaiting",
-            ("app-slow", "edge-slow"),
+            WAITING,
         )
 
 
@@ -99,7 +102,7 @@ def app_slow(facts: Facts) -> Iterator[Finding]:
             "it was asked directly, past the edge",
             _LOGS[2:] + "app",
             "app#approuteslow",
-            ("edge-slow",),
+            ("edge-slow", "site-answer"),
         )
 
 
@@ -114,15 +117,15 @@ def _number(row: Mapping[str, str], name: str) -> float:
 @rule("edge-down", "edge")
 def edge_down(facts: Facts) -> Iterator[Finding]:
     backend = _row(facts.seen["edge"]["rows"], "app", "BACKEND")
-    if backend and backend.get("status") != "UP":
+    # Its status is that of the server without a check, which is asked while no replica passes it.
+    if backend and not _number(backend, "act"):
         yield Finding(
             BROKEN,
-            "No replica of the application is ready, so visitors get an error page",
-            f"HAProxy calls its backend {backend.get('status')} since {duration(_number(backend, 'lastchg'))}",
+            "No replica of the application passes the check of HAProxy",
+            "it then asks any container of the application that it finds; if none answers, visitors see an error page",
             _TASKS + "app" + _LOGS + "app",
-            "edge#sitedown",
-            ("edge-errors",),
-            _number(backend, "lastchg"),
+            "app#appdown",
+            ("edge-errors", "silent-site", "site-answer"),
         )
 
 
@@ -138,7 +141,7 @@ def edge_queue(facts: Facts) -> Iterator[Finding]:
             f"{waited:.0f} some seconds before; on average they wait {_number(backend, 'qtime') / 1000:.2f} s",
             "docker service ps {stack}_app; then more replicas",
             "edge#edgequeueing",
-            ("edge-slow",),
+            ("edge-slow", "site-answer"),
         )
 
 
@@ -164,13 +167,49 @@ def edge_slow(facts: Facts) -> Iterator[Finding]:
     backend = _row(facts.seen["edge"]["rows"], "app", "BACKEND")
     before = _row(facts.before.get("edge", {}).get("rows", []), "app", "BACKEND")
     seconds = _number(backend, "rtime") / 1000
-    # The average is of the last 1024 answers: without new ones it is an old story.
-    if seconds > ANSWER and before and grown(backend, before, "hrsp_2xx") > 0:
+    # The average is of the last 1024 answers: on a quiet site it is a story of hours ago.
+    fresh = sum(grown(backend, before, f"hrsp_{kind}xx") for kind in range(2, 6)) if before else 0.0
+    age = ANSWERS * facts.seconds["edge"] / fresh if fresh else OLD
+    if seconds > ANSWER and age < OLD:
         yield Finding(
             SLOW,
             f"An answer of the application takes {duration(seconds)} on average",
-            f"of its last 1024 answers; connecting {_number(backend, 'ctime') / 1000:.2f} s,"
-            f" waiting {_number(backend, 'qtime') / 1000:.2f} s",
+            f"of its last {ANSWERS} answers, at this rate those of {duration(age)};"
+            f" connecting {_number(backend, 'ctime') / 1000:.2f} s, waiting {_number(backend, 'qtime') / 1000:.2f} s",
+            _LOGS[2:] + "app",
+            "edge#siteslow",
+        )
+
+
+@rule("site-answer", "site")
+def site_answer(facts: Facts) -> Iterator[Finding]:
+    """What a visitor gets of nginx, asked on this host: past name, published port and firewall."""
+    site = facts.seen["site"]
+    if site["refused"]:
+        yield Finding(
+            BROKEN if site["matters"] else WATCH,
+            "The certificate of the site is refused"
+            if site["matters"]
+            else "This host does not know who signed the certificate of the site",
+            f"as {site['domain']}: {site['refused']}"
+            + ("" if site["matters"] else "; a browser that does not know either shows a warning instead of the site"),
+            "openssl x509 -noout -subject -issuer -enddate -in /opt/{stack}/nginx/certificate/site.pem;"
+            " docs/operations.md, Certificates",
+            "edge#sitedown",
+        )
+    if site["status"] >= 500:  # noqa: PLR2004 - HTTP
+        yield Finding(
+            BROKEN,
+            f"The site answers with status {site['status']}",
+            f"nginx was asked for {site['path']}",
+            "docker service logs --since 5m {stack}_nginx 2>&1 | tail" + _LOGS + "app",
+            "edge#sitedown",
+        )
+    elif site["seconds"] > ANSWER:
+        yield Finding(
+            SLOW,
+            f"The site takes {duration(site['seconds'])} to answer",
+            f"nginx was asked for {site['path']}",
             _LOGS[2:] + "app",
             "edge#siteslow",
         )
@@ -178,14 +217,17 @@ def edge_slow(facts: Facts) -> Iterator[Finding]:
 
 @rule("alerts", "prometheus")
 def alerts(facts: Facts) -> Iterator[Finding]:
-    """What fires and no rule above knows of: they look at this moment, alerts at the last minutes."""
+    """What fires and no rule above knows of: they look at this moment, alerts at the last minutes.
+
+    One that wakes somebody is no smaller here.
+    """
     firing: dict[str, dict[str, Any]] = {}
     for labels in facts.seen["prometheus"]["firing"]:
         firing.setdefault(labels["alertname"], labels)
     for name, labels in sorted(firing.items()):
         topic = labels.get("component", "")
         yield Finding(
-            WATCH,
+            BROKEN if labels.get("severity") == "page" else WATCH,
             f"The alert {name} fires",
             ", ".join(
                 f"{key} {labels[key]}" for key in ("instance", "name", "service", "device", "route") if labels.get(key)

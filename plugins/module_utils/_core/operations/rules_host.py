@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .diagnosis import BROKEN, SLOW, WATCH, Facts, Finding, grown, joined, rule
+from .diagnosis import BROKEN, SLOW, WAITING, WATCH, Facts, Finding, grown, joined, rule
 from .words import duration, size
 
 MB = 1024 * 1024
@@ -24,6 +24,8 @@ MEMORY_LOW = 0.1
 MEMORY_OUT = 0.05
 PRESSURE = 20.0
 SWAPPED_PAGES = 500
+#: What cannot write stops, or does not start.
+_STOPPED = ("services-missing", "restarts", "unhealthy", "silent-database")
 
 
 @rule("disk-full", "host")
@@ -31,41 +33,35 @@ def disk_full(facts: Facts) -> Iterator[Finding]:
     for disk in facts.seen["host"]["disks"]:
         free = disk["free"] / disk["total"]
         full = free < DISK_FULL or disk["free"] < min(DISK_LEAST, DISK_LOW * disk["total"])
+        # Whatever else is mounted, such as /boot or an archive, may be full: nothing of the stack is there.
+        own = disk["own"]
         if free < DISK_LOW:
             yield Finding(
-                BROKEN if full else WATCH,
+                BROKEN if full and own else WATCH,
                 f"The disk at {disk['mount']} is {'full' if full else 'nearly full'}",
                 f"{size(disk['free'])} of {size(disk['total'])} are free ({100 * free:.1f} %)",
                 f"du -xhd 2 {disk['mount']} | sort -h | tail",
                 "host#hostdiskspacelow",
-                (
-                    "services-missing",
-                    "restarts",
-                    "unhealthy",
-                    "app-silent",
-                    "edge-down",
-                    "edge-errors",
-                    "silent-database",
-                ),
+                (*_STOPPED, "app-silent", "edge-down", "edge-errors", "site-answer") if full and own else (),
             )
         inodes = disk["inodes_free"] / disk["inodes"] if disk["inodes"] else 1.0
         if inodes < INODES_LOW:
             yield Finding(
-                BROKEN if not disk["inodes_free"] else SLOW,
+                WATCH if not own else BROKEN if not disk["inodes_free"] else SLOW,
                 f"The disk at {disk['mount']} can hold hardly any more files",
                 f"{disk['inodes_free']} of {disk['inodes']} inodes are free",
                 f"du --inodes -xd 2 {disk['mount']} | sort -n | tail",
                 "host#hostinodeslow",
-                ("services-missing", "restarts", "unhealthy"),
+                _STOPPED if own and not disk["inodes_free"] else (),
             )
-        if disk["read_only"]:
+        if disk["read_only"] and own:
             yield Finding(
                 BROKEN,
                 f"The disk at {disk['mount']} is mounted read-only",
-                "the kernel does that after errors of the disk",
+                "the kernel does that after errors of the disk, else somebody has",
                 "journalctl --dmesg --priority err --since -1day",
                 "host#hostfilesystemreadonly",
-                ("services-missing", "restarts", "unhealthy", "silent-database"),
+                _STOPPED,
             )
 
 
@@ -130,7 +126,7 @@ def host_cpu(facts: Facts) -> Iterator[Finding]:
             + (f"; somebody waits for a processor {stall:.0f} % of the time" if stall else ""),
             "docker stats --no-stream; top -b -n 1 | head -n 15",
             "host#hostcpuhigh",
-            ("app-loop", "app-slow", "edge-slow", "edge-queue"),
+            ("app-loop", *WAITING),
         )
     if stolen > STEAL:
         yield Finding(
@@ -139,7 +135,7 @@ def host_cpu(facts: Facts) -> Iterator[Finding]:
             f"steal time of the last {duration(facts.seconds['host'])}",
             "ask the provider, or take a host with processors of its own",
             "host#hostcpuhigh",
-            ("host-cpu", "app-loop", "app-slow", "edge-slow"),
+            ("host-cpu", "app-loop", *WAITING),
         )
     stall = (host["pressure"]["io"] or {}).get("some", 0.0)
     if waiting > IOWAIT or stall > 2 * PRESSURE:
@@ -150,7 +146,7 @@ def host_cpu(facts: Facts) -> Iterator[Finding]:
             + (f"; somebody waits {stall:.0f} % of the time" if stall else ""),
             "iostat -x 2 3, or: cat /proc/diskstats; docker stats --no-stream",
             "host#hostcpuhigh",
-            ("app-slow", "edge-slow"),
+            WAITING,
         )
 
 

@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
-from .diagnosis import BROKEN, SLOW, WATCH, Facts, Finding, grown, joined, rule
+from .diagnosis import BROKEN, SERVED, SLOW, WAITING, WATCH, Facts, Finding, grown, joined, rule
 from .words import count, duration, size
 
 _TASKS = "docker service ps --no-trunc {stack}_"
 _LOGS = "; docker service logs --since 10m {stack}_"
+_KERNEL = "; journalctl --dmesg --since -1hour | grep -iE 'oom-kill|killed process'"
 
 HOUR = 3600.0
+LOOP = 2
 CPU = 0.9
 THROTTLED = 0.25
 MUCH = 0.4
@@ -21,7 +24,8 @@ MEMORY = 0.9
 CACHE_MEMORY = 0.95
 PROCESSES = 0.9
 SLOW_COMMAND = 0.1
-_UP = ("app-silent", "app-slow", "edge-down", "edge-errors", "edge-slow", "edge-queue")
+#: What follows where one of SERVED is away.
+_UP = ("app-silent", "edge-down", "edge-errors", "silent-site", *WAITING)
 #: What is silent without a service.
 _SOURCES = {
     "postgres": "database",
@@ -29,6 +33,7 @@ _SOURCES = {
     "redis": "cache",
     "haproxy": "edge",
     "app": "app",
+    "nginx": "site",
     "prometheus": "prometheus",
 }
 
@@ -36,12 +41,13 @@ _SOURCES = {
 @rule("services-missing", "engine")
 def services_missing(facts: Facts) -> Iterator[Finding]:
     for name, service in sorted(facts.seen["engine"]["services"].items()):
-        explains = (*_UP, f"silent-{_SOURCES.get(name, name)}")
+        served = name in SERVED
+        explains = (*(_UP if served else ()), f"silent-{_SOURCES.get(name, name)}")
         if service["running"] < service["wanted"]:
             errors = [one["error"] for one in service["failed"][-1:] if one["error"]] + service["waiting"]
             why = joined(errors) if errors else "the engine gives no reason yet"
             yield Finding(
-                BROKEN if not service["running"] else SLOW,
+                WATCH if not served else BROKEN if not service["running"] else SLOW,
                 f"{name} has {service['running']} of {service['wanted']} tasks running",
                 why,
                 _TASKS + name + _LOGS + name,
@@ -50,7 +56,7 @@ def services_missing(facts: Facts) -> Iterator[Finding]:
             )
         elif service["wanted"] == 0:
             yield Finding(
-                BROKEN,
+                BROKEN if served else WATCH,
                 f"{name} is scaled to 0",
                 "somebody has stopped it: the engine runs as many tasks as were asked for",
                 f"docker service scale {{stack}}_{name}=1",
@@ -61,41 +67,57 @@ def services_missing(facts: Facts) -> Iterator[Finding]:
 
 @rule("memory-kills", "engine")
 def memory_kills(facts: Facts) -> Iterator[Finding]:
+    """What the kernel has counted in the containers that run, and those that the engine saw end of it."""
+    before = {one["id"]: one for one in facts.before.get("engine", {}).get("containers", [])}
+    within_an_hour = facts.seen.get("prometheus", {}).get("kills", {})
     for one in facts.seen["engine"]["containers"]:
         if one["kills"]:
+            age = facts.now - one["started"]
+            earlier = before.get(one["id"], one)["kills"] or 0
+            fresh = one["kills"] > earlier or age < HOUR or within_an_hour.get(one["name"], 0) > 0
             yield Finding(
-                SLOW,
+                SLOW if fresh and one["service"] in SERVED else WATCH,
                 f"{one['service']} had {count(one['kills'], 'process', 'processes')} killed for lack of memory",
-                f"{one['name']} may use {size(one['memory_limit'])};"
-                f" it runs since {duration(facts.now - one['started'])}",
+                f"{one['name']} may use {size(one['memory_limit'])}; counted since its start {duration(age)} ago"
+                + ("" if fresh else ", and nothing says that it was within the last hour"),
                 f"docker stats --no-stream {one['id'][:12]}",
                 "containers#containeroutofmemorykill",
-                ("restarts",),
             )
     for name, service in sorted(facts.seen["engine"]["services"].items()):
-        killed = [one for one in service["failed"] if "(137)" in one["error"] and facts.now - one["at"] < HOUR]
+        killed = [one for one in _failed(service, facts) if one.get("out_of_memory")]
         if killed:
             yield Finding(
-                SLOW,
-                f"{name} was killed {count(len(killed), 'time')} within an hour, most likely for lack of memory",
+                max(_of_restarts(name, len(killed)), SLOW if name in SERVED else WATCH),
+                f"{name} was killed {count(len(killed), 'time')} within an hour for lack of memory",
                 f"the newest {duration(facts.now - killed[-1]['at'])} ago: {killed[-1]['error']}",
                 _TASKS + name,
                 "containers#containeroutofmemorykill",
-                ("restarts",),
             )
+
+
+def _of_restarts(name: str, number: int) -> int:
+    """Once is past; again is a loop, and of what is served somebody notices."""
+    return WATCH if name not in SERVED or number == 1 else BROKEN if number > LOOP else SLOW
+
+
+def _failed(service: Mapping[str, Any], facts: Facts) -> list[Mapping[str, Any]]:
+    """Its tasks that failed within an hour."""
+    return [one for one in service["failed"] if facts.now - one["at"] < HOUR]
 
 
 @rule("restarts", "engine")
 def restarts(facts: Facts) -> Iterator[Finding]:
     for name, service in sorted(facts.seen["engine"]["services"].items()):
-        failed = [one for one in service["failed"] if facts.now - one["at"] < HOUR]
-        if len(failed) > 1:
+        failed = [one for one in _failed(service, facts) if not one.get("out_of_memory")]
+        if failed:
+            # SIGKILL of the kernel, of somebody, or of the engine for a health check that failed.
+            killed = "(137)" in failed[-1]["error"] and "unhealthy" not in failed[-1]["error"]
             yield Finding(
-                BROKEN if len(failed) > 2 else SLOW,  # noqa: PLR2004 - a loop
+                _of_restarts(name, len(failed)),
                 f"{name} was started again {count(len(failed), 'time')} within an hour",
                 f"the newest {duration(facts.now - failed[-1]['at'])} ago:"
                 f" {failed[-1]['error'] or 'no reason is given'}",
-                _TASKS + name + _LOGS + name,
+                _TASKS + name + (_KERNEL if killed else _LOGS + name),
                 "containers#containerrestartloop",
             )
 
@@ -105,7 +127,7 @@ def unhealthy(facts: Facts) -> Iterator[Finding]:
     for one in facts.seen["engine"]["containers"]:
         if one["health"] == "unhealthy":
             yield Finding(
-                BROKEN,
+                BROKEN if one["service"] in SERVED else WATCH,
                 f"{one['service']} does not pass its health check",
                 f"{one['name']} runs since {duration(facts.now - one['started'])}",
                 f"docker inspect --format '{{{{json .State.Health.Log}}}}' {one['id'][:12]}",
@@ -125,7 +147,7 @@ def container_cpu(facts: Facts) -> Iterator[Finding]:
         periods = grown(one, earlier, "periods")
         throttled = grown(one, earlier, "throttled_periods") / periods if periods else 0.0
         # Those of the monitoring have so little that a question uses it up; nobody waits for them.
-        served = one["service"] in ("app", "nginx", "haproxy", "postgres", "pgbouncer", "redis")
+        served = one["service"] in SERVED
         # A small container at its limit is not why the processors of the whole host are busy.
         alone = ("host-cpu",) if share * one["cpus"] > MUCH * facts.seen.get("host", {}).get("cpus", 1) else ()
         if share > CPU or (throttled > THROTTLED and share > CPU / 2 and served):
@@ -136,7 +158,7 @@ def container_cpu(facts: Facts) -> Iterator[Finding]:
                 f" held back in {100 * throttled:.0f} % of the periods; {_busiest(facts, one['id'])}",
                 "docker stats --no-stream; then more replicas, or a larger limit in firstbell_plan_overrides",
                 "containers#containercpuhigh",
-                (*alone, "app-slow", "app-loop", "edge-slow", "edge-queue"),
+                (*alone, "app-loop", *WAITING) if served else alone,
             )
 
 
@@ -156,7 +178,6 @@ def container_memory(facts: Facts) -> Iterator[Finding]:
                 f"{one['name']}: {size(one['memory'])} of {size(one['memory_limit'])}; at the limit the kernel kills",
                 f"docker stats --no-stream {one['id'][:12]}; then a larger limit in firstbell_plan_overrides",
                 "containers#containermemoryhigh",
-                ("app-heap",),
             )
         if one["processes_limit"] and one["processes"] > PROCESSES * one["processes_limit"]:
             yield Finding(
@@ -184,7 +205,7 @@ def cache_full(facts: Facts) -> Iterator[Finding]:
             f"{figures}; what is in it does not expire, so nothing can make way",
             act,
             "redis#cachememoryhigh",
-            ("app-silent", "edge-errors", "app-slow"),
+            ("app-silent", "edge-errors", "app-slow", "site-answer"),
         )
     elif evicted > 0:
         yield Finding(
@@ -202,7 +223,7 @@ def cache_full(facts: Facts) -> Iterator[Finding]:
             figures + (f"; it has refused {total} commands since its start" if total else ""),
             act,
             "redis#cachememoryhigh",
-            ("app-silent", "edge-errors", "app-slow"),
+            ("app-silent", "edge-errors", "app-slow", "site-answer"),
         )
 
 

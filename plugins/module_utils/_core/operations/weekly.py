@@ -11,7 +11,8 @@ from typing import Any
 
 from .config import Config
 from .maintenance import Part, Section, table
-from .words import count, duration, statement
+from .statements import Counted, since
+from .words import count, duration, moment, statement
 
 DAY = 86400.0
 WEEK = 7 * DAY
@@ -75,8 +76,16 @@ def _top(rows: Sequence[Mapping[str, Any]], key: str, most: int) -> list[Mapping
     return sorted(rows, key=lambda one: -float(one[key]))[:most]
 
 
+def _counted(facts: Mapping[str, Any]) -> Counted:
+    return since(facts.get("snapshot"), facts["database"], facts["now"])
+
+
 def _statements(facts: Mapping[str, Any], key: str) -> tuple[str, ...]:
     config: Config = facts["config"]
+    counted = _counted(facts)
+    told = f"counted within {duration(facts['now'] - counted.begin)}, since {moment(counted.begin)}"
+    if counted.begin > counted.reset:
+        told += f"; max since {moment(counted.reset)}"
     rows = [
         (
             statement(one["query"], _SHOWN),
@@ -86,17 +95,17 @@ def _statements(facts: Mapping[str, Any], key: str) -> tuple[str, ...]:
             f"{1000 * one['max_seconds']:.0f}",
             f"{one['total_seconds']:.1f}",
         )
-        for one in _top(facts["database"]["statements"], key, config.statements_kept)
+        for one in _top(counted.rows, key, config.statements_kept)
     ]
-    return table(("statement", "role", "calls", "mean ms", "max ms", "total s"), rows)
+    return told, *table(("statement", "role", "calls", "mean ms", "max ms", "total s"), rows)
 
 
 def by_mean(facts: Mapping[str, Any]) -> Section:
     """The slowest on average; the column is mean_exec_time since PostgreSQL 13 (C15)."""
     config: Config = facts["config"]
-    found = facts["database"]["statements"]
-    if found is None:
+    if facts["database"]["statements"] is None:
         return _no_statistics("statements_mean", "Statements that take longest on average")
+    found = _counted(facts).rows
     slow = [
         one
         for one in _top(found, "mean_seconds", config.statements_kept)
@@ -113,21 +122,20 @@ def by_mean(facts: Mapping[str, Any]) -> Section:
         tuple(
             f"the application's statement {statement(one['query'], _SHOWN)} takes"
             f" {1000 * one['mean_seconds']:.0f} ms on average of {one['calls']:.0f} calls;"
-            " look at it with EXPLAIN (ANALYZE, BUFFERS)"
+            f" docs/operations.md, Commands for the database, shows the plan of number {one['query_id']}"
             for one in slow
         ),
     )
 
 
 def by_total(facts: Mapping[str, Any]) -> Section:
-    found = facts["database"]["statements"]
-    if found is None:
+    if facts["database"]["statements"] is None:
         return _no_statistics("statements_total", "Statements that take most time in all")
     return Section(
         "statements_total",
         "Statements that take most time in all",
         _statements(facts, "total_seconds"),
-        {"total_seconds": sum(float(one["total_seconds"]) for one in found)},
+        {"total_seconds": sum(float(one["total_seconds"]) for one in _counted(facts).rows)},
     )
 
 

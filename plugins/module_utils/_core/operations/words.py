@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 
 from ..units import GB, KB, MB, TB
 
@@ -33,6 +34,11 @@ def duration(seconds: float) -> str:
     if seconds >= 2 * _MINUTE:
         return f"{seconds / _MINUTE:.0f} minutes"
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"  # noqa: PLR2004 - a tenth says nothing then
+
+
+def moment(at: float) -> str:
+    """Seconds since 1970, as people read them."""
+    return f"{datetime.fromtimestamp(at, tz=timezone.utc):%Y-%m-%d %H:%M UTC}"
 
 
 def statement(text: str, longest: int = _SHORT) -> str:

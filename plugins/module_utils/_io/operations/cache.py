@@ -25,7 +25,11 @@ _LONGEST_SCAN = 20.0
 
 
 class CacheError(FirstbellError):
-    """Redis refused a command."""
+    """Redis refused a command, or does not answer to it."""
+
+
+class RefusedError(CacheError):
+    """Redis is there, and refused a command."""
 
 
 class Client:
@@ -55,7 +59,7 @@ class Client:
         line = self._file.readline()[:-2]
         kind, rest = line[:1], line[1:]
         if kind == b"-":
-            raise CacheError(f"Redis says: {rest.decode('utf-8', 'replace')}")
+            raise RefusedError(f"Redis says: {rest.decode('utf-8', 'replace')}")
         if kind == b"+":
             return rest.decode("utf-8", "replace")
         if kind == b":":
@@ -69,9 +73,16 @@ class Client:
 
 
 def gather(stack: str, directory: str) -> dict[str, Any]:
-    """INFO as it stands, and the newest slow commands without their arguments, where the user may ask for them."""
-    user, password = _observer(stack, directory)
-    with _open(stack, user, password) as client:
+    """INFO as it stands, and the newest slow commands without their arguments, where the user may ask for them.
+
+    Where there is no user to ask as, only that it lives, and ``not_asked`` says so.
+    """
+    known = _observer(stack, directory)
+    if known is None:
+        with _connected(stack) as client, contextlib.suppress(RefusedError):
+            client.call("PING")
+        return {"not_asked": "it answers, and there is no monitoring, backup or application whose user could ask more"}
+    with _open(stack, *known) as client:
         pairs = (line.partition(":") for line in str(client.call("INFO", "everything")).splitlines())
         slow: list[dict[str, Any]] | None = None
         with contextlib.suppress(CacheError):
@@ -98,20 +109,26 @@ def count_keys(stack: str, pattern: str) -> int:
                 raise CacheError(f"counting keys {pattern} was given up after {_LONGEST_SCAN:.0f} s")
 
 
+def _connected(stack: str) -> Client:
+    return Client(inside.unix(containers.find(stack, "redis")["pid"], _SOCKET, _TIMEOUT))
+
+
 def _open(stack: str, user: str, password: str) -> Client:
-    client = Client(inside.unix(containers.find(stack, "redis")["pid"], _SOCKET, _TIMEOUT))
+    client = _connected(stack)
     client.call("AUTH", user, password)
     return client
 
 
-def _observer(stack: str, directory: str) -> tuple[str, str]:
-    """User and password that may ask for figures: the exporter's, else that of the backups."""
+def _observer(stack: str, directory: str) -> tuple[str, str] | None:
+    """User and password that may ask for figures: the exporter's, else that of the backups, else the application's."""
     with contextlib.suppress(FirstbellError):
         pid = containers.find(stack, "data_exporters")["pid"]
         return "monitoring", inside.read(pid, "/run/secrets/redis_password").strip()
     with contextlib.suppress(OSError), open(f"{directory}/backup/files/redis-password", encoding="utf-8") as file:
         return "backup", file.read().strip()
-    raise CacheError("neither the monitoring nor the backups are there, whose users could ask Redis")
+    with contextlib.suppress(FirstbellError):
+        return _application(stack)
+    return None
 
 
 def _application(stack: str) -> tuple[str, str]:

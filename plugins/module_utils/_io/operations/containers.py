@@ -23,6 +23,7 @@ _AT_ONCE = 4
 _PERIOD = 100_000
 _FILES = ("inactive_file", "active_file")
 _FAILED = ("failed", "rejected")
+_KILLED = "(137)"
 
 
 def gather(stack: str) -> dict[str, Any]:
@@ -78,11 +79,16 @@ def _services(stack: str) -> dict[str, Any]:
         found[short] = {
             "wanted": (spec["Mode"].get("Replicated") or {}).get("Replicas", 1),
             "running": sum(task["Status"]["State"] == "running" for task in own),
+            "reserved": _reserved(spec["TaskTemplate"]),
             "update": (service.get("UpdateStatus") or {}).get("State", ""),
             "image": spec["TaskTemplate"]["ContainerSpec"]["Image"].partition("@")[0],
             "failed": sorted(
                 (
-                    {"at": moment(task["Status"]["Timestamp"]), "error": task["Status"].get("Err", "")}
+                    {
+                        "at": moment(task["Status"]["Timestamp"]),
+                        "error": task["Status"].get("Err", ""),
+                        "out_of_memory": _out_of_memory(task["Status"]),
+                    }
                     for task in own
                     if task["Status"]["State"] in _FAILED
                 ),
@@ -97,6 +103,22 @@ def _services(stack: str) -> dict[str, Any]:
             ),
         }
     return found
+
+
+def _reserved(template: Mapping[str, Any]) -> dict[str, float]:
+    """What the engine keeps for each task."""
+    found = (template.get("Resources") or {}).get("Reservations") or {}
+    return {"reserved_memory": found.get("MemoryBytes", 0), "reserved_cpus": found.get("NanoCPUs", 0) / _SECOND}
+
+
+def _out_of_memory(status: Mapping[str, Any]) -> bool:
+    """Whether it was for lack of memory that a task ended by SIGKILL, as far as its container is still there."""
+    identity = (status.get("ContainerStatus") or {}).get("ContainerID", "")
+    if _KILLED not in status.get("Err", "") or not identity:
+        return False
+    with contextlib.suppress(engine_api.EngineError):  # removed meanwhile, or on another host
+        return bool(_inspect(identity)["State"]["OOMKilled"])
+    return False
 
 
 def moment(text: str) -> float:

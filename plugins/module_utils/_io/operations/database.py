@@ -26,6 +26,10 @@ SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery(
        current_setting('superuser_reserved_connections')::int
        + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved,
        current_setting('autovacuum')::bool AS autovacuum,
+       -- What the server lets pass between two checkpoints (CalculateCheckpointSegments in xlog.c).
+       pg_size_bytes(current_setting('max_wal_size'))
+       / (1 + current_setting('checkpoint_completion_target')::float8) AS wal_room,
+       pg_size_bytes(current_setting('wal_segment_size'))::float8 AS wal_segment,
        extract(epoch FROM clock_timestamp() - pg_postmaster_start_time())::float8 AS up_seconds,
        (SELECT max(age(datfrozenxid))::int FROM pg_database) AS oldest_transaction,
        (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'autovacuum worker') AS vacuums
@@ -33,12 +37,10 @@ SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery(
 _COUNTERS = """
 SELECT sum(blks_hit)::float8 AS hit, sum(blks_read)::float8 AS read, sum(temp_files)::float8 AS temporary_files,
        sum(temp_bytes)::float8 AS temporary_bytes, sum(deadlocks)::float8 AS deadlocks,
-       sum(xact_commit)::float8 AS commits, sum(xact_rollback)::float8 AS rollbacks
+       sum(xact_commit)::float8 AS commits, sum(xact_rollback)::float8 AS rollbacks,
+       sum(blk_read_time)::float8 / 1000 AS read_seconds,
+       CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0') END::float8 AS wal
 FROM pg_stat_database
-"""
-_CHECKPOINTS = "SELECT num_timed::float8 AS timed, num_requested::float8 AS requested FROM pg_stat_checkpointer"
-_CHECKPOINTS_BEFORE_17 = """
-SELECT checkpoints_timed::float8 AS timed, checkpoints_req::float8 AS requested FROM pg_stat_bgwriter
 """
 #: Sizes are those that the last vacuum or ANALYZE saw: to ask for the real ones takes a lock on every table.
 _TABLES = """
@@ -53,15 +55,16 @@ ORDER BY c.relpages DESC LIMIT 500
 """
 #: The column was called mean_time before PostgreSQL 13.
 _STATEMENTS = """
-SELECT s.queryid::text AS id, s.calls::float8 AS calls, s.total_exec_time / 1000 AS total_seconds,
-       s.mean_exec_time / 1000 AS mean_seconds, s.max_exec_time / 1000 AS max_seconds, s.rows::float8 AS rows,
+SELECT concat_ws(' ', s.queryid, r.rolname, s.toplevel) AS id, s.queryid::text AS query_id,
+       s.calls::float8 AS calls, s.total_exec_time / 1000 AS total_seconds, s.mean_exec_time / 1000 AS mean_seconds,
+       s.max_exec_time / 1000 AS max_seconds, s.rows::float8 AS rows,
        r.rolname AS role, left(s.query, 1000) AS query
 FROM pg_stat_statements s JOIN pg_roles r ON r.oid = s.userid
 WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 ORDER BY s.total_exec_time DESC
 """
+_SINCE = "SELECT extract(epoch FROM stats_reset)::float8 AS since FROM pg_stat_statements_info"
 _NO_STATISTICS = ("42P01", "55000")  # undefined_table, object_not_in_prerequisite_state
-_CHECKPOINTER_SINCE = 170000
 _LIMITS = {"statement_timeout": "15s", "lock_timeout": "2s", "default_transaction_read_only": "on"}
 _APPLICATION = "firstbell operations"
 
@@ -77,24 +80,26 @@ def gather(socket: str, database: str) -> dict[str, Any]:
     """Everything that is cheap to see."""
     with session(socket, database) as connection:
         server = connection.query(_SERVER)[0]
-        checkpoints = _CHECKPOINTS if server["version"] >= _CHECKPOINTER_SINCE else _CHECKPOINTS_BEFORE_17
         return {
             **server,
             "activity": connection.query(_ACTIVITY),
-            "counters": {**connection.query(_COUNTERS)[0], **connection.query(checkpoints)[0]},
+            "counters": connection.query(_COUNTERS)[0],
             "tables": connection.query(_TABLES),
-            "statements": _statements(connection),
+            **_statements(connection),
         }
 
 
-def _statements(connection: postgres.Session) -> list[dict[str, Any]] | None:
-    """What pg_stat_statements has counted; None where it is not there."""
+def _statements(connection: postgres.Session) -> dict[str, Any]:
+    """What pg_stat_statements has counted, and since when; None where it is not there."""
     try:
-        return connection.query(_STATEMENTS)
+        return {
+            "statements": connection.query(_STATEMENTS),
+            "statements_since": connection.query(_SINCE)[0]["since"],
+        }
     except postgres.QueryError as error:
         if error.error.code not in _NO_STATISTICS:
             raise
-        return None
+        return {"statements": None, "statements_since": 0.0}
 
 
 def analyze(socket: str, database: str, schema: str, table: str) -> None:

@@ -71,7 +71,7 @@ def _pressure(name: str) -> dict[str, float] | None:
 
 
 def disks(directory: str) -> list[dict[str, Any]]:
-    """Every disk once, and whatever is mounted where the stack or the engine keeps something."""
+    """Every disk once; ``own`` are the root's, and those where the stack or the engine keeps something."""
     own = (directory, "/var/lib/docker")
     mounts = {}
     for line in (system.read_text("/proc/self/mounts") or "").splitlines():
@@ -81,11 +81,13 @@ def disks(directory: str) -> list[dict[str, Any]]:
         if not _IGNORED.fullmatch(kind) or target in ("/", *own) or inside:
             mounts[target] = "ro" in options.split(",")
     found: dict[int, dict[str, Any]] = {}
+    devices = {os.stat(path).st_dev for path in ("/", *own) if os.path.exists(path)}
     for path in sorted({*mounts, *(path for path in ("/", *own) if os.path.exists(path))}, key=len):
         with contextlib.suppress(OSError):
             if os.path.isdir(path) and (usage := os.statvfs(path)).f_blocks:
+                device = os.stat(path).st_dev
                 found.setdefault(
-                    os.stat(path).st_dev,
+                    device,
                     {
                         "mount": path,
                         "total": usage.f_blocks * usage.f_frsize,
@@ -93,6 +95,7 @@ def disks(directory: str) -> list[dict[str, Any]]:
                         "inodes": usage.f_files,
                         "inodes_free": usage.f_favail,
                         "read_only": mounts.get(path, False),
+                        "own": device in devices or path.startswith(tuple(f"{one}/" for one in own)),
                     },
                 )
     return list(found.values())

@@ -85,7 +85,7 @@ def ask(
     connection = http.client.HTTPConnection("localhost", port, timeout=timeout)
     begin = time.monotonic()
     try:
-        connection.sock = _tcp(pid, port, timeout)
+        connection.sock = tcp(pid, port, timeout)
         connection.request(method, path, None if content is None else json.dumps(content), headers)
         answer = connection.getresponse()
         text = answer.read().decode("utf-8", "replace")
@@ -99,8 +99,8 @@ def ask(
     return Answer(answer.status, text, time.monotonic() - begin)
 
 
-def _tcp(pid: int, port: int, timeout: float) -> socket.socket:
-    """A connection that belongs to the container's network: a thread goes there, and ends."""
+def tcp(pid: int, port: int, timeout: float) -> socket.socket:
+    """A connection that belongs to the container's network: a thread goes there, and ends. Raises OSError."""
     made: list[socket.socket | OSError] = []
 
     def connect() -> None:

@@ -12,9 +12,7 @@ from typing import Any
 from .. import docker_cli
 from . import containers
 
-_TABLES = ("POOLS", "DATABASES", "STATS", "CONFIG", "LISTS")
-
-
+_TABLES = ("POOLS", "DATABASES", "STATE", "STATS", "CONFIG", "LISTS")
 _MARK = "### "
 
 

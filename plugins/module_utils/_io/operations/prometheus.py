@@ -55,10 +55,18 @@ class Prometheus:
 
 
 def gather(stack: str, path: str, user: str) -> dict[str, Any]:
-    """What fires, since when each condition holds, and what does not answer."""
+    """What fires, since when each condition holds, what does not answer, and what was killed for memory in an hour."""
     server = Prometheus(stack, path, user, timeout=15)
     return {
         "firing": [labels for labels, _value in server.query('ALERTS{alertstate="firing",severity=~"page|warning"}')],
         "since": list(server.query("ALERTS_FOR_STATE")),
+        "kills": kills(server, "1h"),
         "down": [labels for labels, _value in server.query("up == 0 and max_over_time(up[2m]) == 0")],
     }
+
+
+def kills(server: Prometheus, span: str) -> dict[str, float]:
+    """Processes killed for lack of memory within a time such as 1h, by the container's name; raises FirstbellError."""
+    counter = "container_oom_events_total"
+    query = f"max by (name) (increase({counter}[{span}]) > 0 or ({counter} > 0 unless {counter} offset {span}))"
+    return {labels.get("name", ""): value for labels, value in server.query(query)}

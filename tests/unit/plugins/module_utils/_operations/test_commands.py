@@ -37,6 +37,7 @@ def test_sources_are_asked_side_by_side_and_one_that_hangs_keeps_nobody_waiting(
 )
 def test_what_is_switched_off_is_not_asked(kind: str, without: set[str]) -> None:
     bare = replace(CONFIG, prometheus="", sessions="", backup=False)
+    assert set(diagnose.sources(CONFIG)) - set(diagnose.sources(replace(CONFIG, domain=""))) == {"site"}
     assert set(maintain.sources(kind, CONFIG)) - set(maintain.sources(kind, bare)) == without
     assert set(diagnose.sources(CONFIG)) - set(diagnose.sources(bare)) == {"prometheus"}
 
@@ -61,7 +62,7 @@ def test_the_diagnosis_as_a_command(
 ) -> None:
     look = seen()
     if broken:
-        look["edge"]["rows"][1] = haproxy("app", "BACKEND", status="DOWN")
+        look["edge"]["rows"][1] = haproxy("app", "BACKEND", act="0")
     monkeypatch.setattr(diagnose, "sources", lambda _config: {name: lambda n=name: look[n] for name in look})
     monkeypatch.setattr(diagnose, "_BETWEEN", 0.01)
     monkeypatch.setattr(diagnose.look, "__defaults__", (0.01,))
@@ -71,7 +72,16 @@ def test_the_diagnosis_as_a_command(
     assert said["not_looked_at"] == {}
     assert diagnose.main(config_path, []) == (2 if broken else 0)
     text = capsys.readouterr().out
-    assert ("1. [BROKEN] No replica of the application is ready" if broken else "Nothing is wrong") in text
+    assert ("1. [BROKEN] No replica of the application passes" if broken else "Nothing is wrong") in text
+
+
+def test_what_there_is_nobody_to_ask_as_was_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    look = {**seen(), "cache": {"not_asked": "it answers"}}
+    monkeypatch.setattr(diagnose, "sources", lambda _config: {name: lambda n=name: dict(look[n]) for name in look})
+    found = diagnose.look(CONFIG, 0.01)
+    assert found.absent == {"cache": "it answers"}
+    assert "cache" not in found.seen
+    assert found.database == "school"
 
 
 def test_the_week_analyzes_what_is_stale_unless_it_only_looks(
@@ -90,11 +100,18 @@ def test_the_week_analyzes_what_is_stale_unless_it_only_looks(
     assert analyzed == []
     assert "public.logs: 9000 rows changed" in capsys.readouterr().out
     assert not (tmp_path / "school" / "records").exists()
+    look["database"]["statements_since"] = time.time() - 9 * 86400
     assert maintain.main(config_path, ["weekly"]) == 0
     assert analyzed == ["public.logs"]
     assert "changed: ANALYZE public.logs" in capsys.readouterr().out
     kept = list((tmp_path / "school" / "records").glob("maintenance_weekly-*.json"))
     assert len(kept) == 1
+    snapshot = tmp_path / "school" / "records" / "statements.json"
+    first = snapshot.read_bytes()
+    assert sorted(json.loads(first)["counted"]) == ["1 school_app t", "2 school_app t"]
+    assert maintain.main(config_path, ["weekly"]) == 0
+    assert snapshot.read_bytes() == first
+    assert "; max since " in capsys.readouterr().out
     assert json.loads(kept[0].read_text(encoding="utf-8"))["passed"] is True
     assert (
         (tmp_path / "school" / "operations" / "weekly.txt")

@@ -15,83 +15,10 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.operations i
 from ansible_collections.firstbell.stack.plugins.module_utils._core.operations.maintenance import Report, Section
 from ansible_collections.firstbell.stack.plugins.module_utils._core.prometheus import render as render_metrics
 
-from unit.quiet_stack import CONFIG, GB, MB, NOW, seen, session, statement, table
+from unit.quiet_stack import GB, MB, NOW, session, statement, table
+from unit.reported_stack import DAY, day, findings, month, sections, week
 
-DAY = 86400.0
 Break = Callable[[dict[str, Any]], None]
-
-
-def day() -> dict[str, Any]:
-    """The facts of a good day."""
-    look = seen()
-    engine = {**look["engine"], "at": NOW}
-    before = {**seen()["engine"], "at": NOW - 2}
-    return {
-        "now": NOW,
-        "config": CONFIG,
-        "engine": engine,
-        "engine_before": before,
-        "peaks": {"school_app.1": {"cpu": 0.4, "memory": 120.0 * MB}},
-        "database": look["database"],
-        "pool": look["pool"],
-        "sessions": 42,
-        "disks": look["host"]["disks"],
-        "units": [],
-        "updates": {"pending": ["vim"], "security": [], "listed": NOW - 3600, "reboot": False},
-        "prometheus": look["prometheus"],
-        "backups": {
-            "since": NOW - 30 * DAY,
-            "records": {
-                "check": {"time": NOW - 60, "problems": 0, "newest_restorable": NOW - 80},
-                "drill": {"ended": NOW - 3600, "success": True, "kind": "newest"},
-                "drill-20261125-051000": {"ended": NOW - 3 * DAY, "success": True, "kind": "random", "backup": "F"},
-                "files-drill": {"ended": NOW - 3600, "ok": True},
-                "files-backup": {"ended": NOW - 600, "ok": True},
-            },
-        },
-    }
-
-
-def week() -> dict[str, Any]:
-    facts = day()
-    facts["images"] = {"images": 20, "installed": True, "ended": NOW - DAY, "ok": True, "unwanted": 2}
-    facts["stale"] = weekly.stale(facts["database"]["tables"])
-    return facts
-
-
-def month() -> dict[str, Any]:
-    facts = day()
-    hours = [NOW - 3600.0 * number for number in range(15 * 24, -1, -1)]
-    facts["capacity"] = {
-        "span": 15 * DAY,
-        "uses": {
-            "app": {"cpu": 0.4, "memory": 150.0 * MB, "throttled": 0.0},
-            "redis": {"cpu": 0.3, "memory": 20.0 * MB},
-        },
-        "peaks": {"connections of the pool": 6.0, "users of a day": None},
-        "fired": {"HostCpuHigh": 600.0},
-        "disks": {"/dev/sda1": [(at, 30.0 * GB) for at in hours]},
-        "grows": {"databases": [(at, 100.0 * MB + (at - hours[0]) / DAY * MB) for at in hours]},
-    }
-    facts["images"] = [
-        {
-            "name": "firstbell/app:1",
-            "created": NOW - 10 * DAY,
-            "packages": 40,
-            "compared": True,
-            "why": "",
-            "newer": {},
-        }
-    ]
-    return facts
-
-
-def sections(parts: tuple[maintenance.Part, ...], facts: dict[str, Any], **errors: str) -> dict[str, Section]:
-    return {part.name: maintenance.section_of(part, facts, errors) for part in parts}
-
-
-def findings(parts: tuple[maintenance.Part, ...], facts: dict[str, Any], **errors: str) -> list[str]:
-    return [text for section in sections(parts, facts, **errors).values() for text in section.findings]
 
 
 @pytest.mark.parametrize(("parts", "facts"), [(daily.PARTS, day()), (weekly.PARTS, week()), (monthly.PARTS, month())])
@@ -121,7 +48,10 @@ DAYS: list[tuple[Break, str]] = [
     (lambda facts: facts["engine"]["services"]["nginx"].update(running=0), "nginx has 0 of 1 tasks"),
     (lambda facts: facts["engine"]["services"]["nginx"].update(running=0, wanted=0), "nginx has 0 of 0 tasks"),
     (lambda facts: container(facts).update(health="unhealthy"), "school_app.1 is unhealthy"),
-    (lambda facts: container(facts).update(kills=3), "had 3 processes killed for lack of memory"),
+    (
+        lambda facts: container(facts).update(kills=3, started=NOW - 3600),
+        "had 3 processes killed for lack of memory since its start",
+    ),
     (lambda facts: container(facts).update(memory=250 * MB), "app.1 used 98 % of its memory"),
     (lambda facts: facts["peaks"]["school_app.1"].update(cpu=0.99), "app.1 used 99 % of its CPU"),
     (lambda facts: facts["database"].update(activity=[session(n) for n in range(35)]), "35 of 37 connections"),
@@ -153,7 +83,10 @@ WEEKS: list[tuple[Break, str]] = [
         lambda facts: facts["database"]["statements"].append(
             statement(9, mean_seconds=1.5, calls=20.0, query="SELECT * FROM logs WHERE name = 'Anna'")
         ),
-        "SELECT * FROM logs WHERE name = ? takes 1500 ms on average of 20 calls",
+        (
+            "SELECT * FROM logs WHERE name = ? takes 1500 ms on average of 20 calls; docs/operations.md,"
+            " Commands for the database, shows the plan of number 9"
+        ),
     ),
     (without("drill-20261125-051000"), "no backup but the newest was ever tried; type school-backup drill --random"),
     (
@@ -172,14 +105,27 @@ WEEKS: list[tuple[Break, str]] = [
 
 def shrinking(facts: dict[str, Any]) -> None:
     """A disk of which 1 GB a day is used up."""
-    points = facts["capacity"]["disks"]["/dev/sda1"]
+    points = facts["capacity"]["disks"]["/srv"]
     first = points[0][0]
-    facts["capacity"]["disks"]["/dev/sda1"] = [(at, 30.0 * GB - (at - first) / DAY * GB) for at, _free in points]
+    facts["capacity"]["disks"]["/srv"] = [(at, 30.0 * GB - (at - first) / DAY * GB) for at, _free in points]
 
 
 MONTHS: list[tuple[Break, str]] = [
-    (shrinking, "/dev/sda1 is full in 15 days at this rate"),
-    (lambda facts: facts["capacity"]["peaks"].update({"connections of the pool": 15.0}), "reached 15 of 15"),
+    (shrinking, "/srv is full in 15 days at this rate; type du -xhd 2 /srv |"),
+    (
+        lambda facts: facts["capacity"]["peaks"].update(
+            {"connections of the pool": 15.0, "clients that waited for the pool": 2.0}
+        ),
+        "connections of the pool reached 15 of 15; and clients waited",
+    ),
+    (
+        lambda facts: facts["capacity"]["peaks"].update({"connections of the database": 36.0}),
+        "type school-diagnose, and docs/runbooks, DatabaseConnectionsHigh",
+    ),
+    (
+        lambda facts: facts["capacity"]["peaks"].update({"clients of the pool": 1900.0}),
+        "clients of the pool reached 1900 of 2000; see docs/runbooks, PoolClientsHigh",
+    ),
     (
         lambda facts: facts["capacity"]["uses"]["app"].update(memory=250.0 * MB),
         (
@@ -263,72 +209,22 @@ def test_the_heaviest_statements_by_mean_and_by_total() -> None:
     ]
     found = sections(weekly.PARTS, facts)
     mean, total = found["statements_mean"].lines, found["statements_total"].lines
-    assert len(mean) == len(total) == 11  # and the heading
-    assert [line.split()[1] for line in mean[1:4]] == ["c14", "c13", "c12"]
-    assert [line.split()[1] for line in total[1:4]] == ["c1", "c2", "c3"]
+    assert len(mean) == len(total) == 12  # and since when, and the heading
+    assert mean[0].startswith("counted within 30 days, since 20")
+    assert [line.split()[1] for line in mean[2:5]] == ["c14", "c13", "c12"]
+    assert [line.split()[1] for line in total[2:5]] == ["c1", "c2", "c3"]
 
 
 @pytest.mark.parametrize(
-    ("points", "per_day", "usable"),
-    [
-        ([(3600.0 * n, 10.0 + n / 24) for n in range(48)], 1.0, True),
-        ([(3600.0 * n, 10.0 - n / 12) for n in range(48)], -2.0, True),
-        ([(3600.0 * n, 10.0) for n in range(48)], 0.0, True),
-        ([(60.0 * n, 10.0 + n) for n in range(48)], 1440.0, False),
-        ([(0.0, 1.0), (2 * DAY, 3.0)], 1.0, False),
-        ([(0.0, 1.0), (DAY / 2, float("nan")), (DAY, 2.0)], 1.0, False),
-        ([(5.0, 7.0)], 0.0, False),
-    ],
+    ("kills", "to_do"), [({}, 0), ({"kills": 1.0}, 1)], ids=["a month ago", "within a day, as Prometheus knows"]
 )
-def test_a_line_through_what_was_measured(points: list[tuple[float, float]], per_day: float, usable: bool) -> None:
-    line = monthly.fit(points)
-    assert line is not None
-    assert line.per_day == pytest.approx(per_day)
-    assert line.usable is usable
-
-
-def test_no_line_through_nothing() -> None:
-    assert monthly.fit([]) is None
-    assert monthly.fit([(1.0, float("nan"))]) is None
-
-
-def test_a_short_time_is_no_basis_for_a_forecast() -> None:
-    facts = month()
-    facts["capacity"]["span"] = 3600.0
-    facts["capacity"]["disks"] = {"/dev/sda1": [(NOW - 60 * n, GB * (1 + n / 10)) for n in range(60, -1, -1)]}
-    section = sections(monthly.PARTS, facts)["growth"]
-    assert not section.findings
-    assert "too short for a forecast" in section.lines[0]
-    assert "full_in_days" not in section.measured
-
-
-LIMITS = {"app": {"memory": 256.0 * MB, "cpus": 1.0}}
-
-
-@pytest.mark.parametrize(
-    ("use", "weeks", "why", "memory", "cpus"),
-    [
-        ({"memory": 150.0 * MB, "cpu": 0.4}, True, "", 0, 0.0),
-        ({"memory": 230.0 * MB}, False, "memory limit too small", 368 * MB, 0.0),
-        ({"memory": 40.0 * MB}, True, "memory limit too large", 64 * MB, 0.0),
-        ({"memory": 40.0 * MB}, False, "", 0, 0.0),
-        ({"cpu": 0.95}, False, "CPU limit too small", 0, 2.0),
-        ({"cpu": 0.6, "throttled": 0.5}, False, "CPU limit too small", 0, 1.25),
-        ({"cpu": 0.05}, True, "CPU limit too large", 0, 0.25),
-        ({"cpu": 0.05}, False, "", 0, 0.0),
-        ({}, True, "", 0, 0.0),
-    ],
-)
-def test_right_sizes(use: dict[str, float], weeks: bool, why: str, memory: int, cpus: float) -> None:
-    found = monthly.right_size({"app": use}, LIMITS, weeks)
-    assert [one.why.partition(":")[0] for one in found] == ([why] if why else [])
-    assert [(one.memory, one.cpus) for one in found] == ([(memory, cpus)] if why else [])
-
-
-def test_a_cache_may_fill_its_limit_and_the_monitoring_its_cpu() -> None:
-    limits = {"redis": {"memory": 100.0, "cpus": 1.0}, "prometheus": {"memory": 100.0 * MB, "cpus": 0.1}}
-    uses = {"redis": {"memory": 99.0, "cpu": 0.4}, "prometheus": {"memory": 60.0 * MB, "cpu": 0.1, "throttled": 0.9}}
-    assert monthly.right_size(uses, limits, True) == []
+def test_a_kill_is_to_be_seen_to_on_its_day(kills: dict[str, float], to_do: int) -> None:
+    facts = day()
+    container(facts).update(kills=2, started=NOW - 30 * DAY)
+    facts["peaks"]["school_app.1"].update(kills)
+    assert len(findings(daily.PARTS, facts)) == to_do
+    del facts["peaks"]
+    assert len(findings(daily.PARTS, facts)) == 1
 
 
 def report(*findings: str) -> Report:

@@ -7,6 +7,7 @@ import os
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,6 +18,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._io.operations imp
     alertmanager,
     application,
     cache,
+    capacity,
     containers,
     edge,
     host,
@@ -226,4 +228,109 @@ def test_the_host_is_seen() -> None:
     assert found["memory"]["MemTotal"] > found["memory"]["MemAvailable"] > 0
     assert found["disks"]
     assert all(disk["total"] >= disk["free"] for disk in found["disks"])
+    assert any(disk["own"] for disk in found["disks"])
     assert os.getpid() in found["processes"]
+
+
+class _Redis(socketserver.StreamRequestHandler):
+    """Knows nobody, as with an ACL in which the user default is off."""
+
+    def handle(self) -> None:
+        self.rfile.readline()
+        self.wfile.write(b"-NOAUTH Authentication required.\r\n")
+
+
+@pytest.fixture
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Only Redis runs, and its socket is where it looks for it."""
+
+    def find(_stack: str, service: str) -> dict[str, Any]:
+        if service != "redis":
+            raise FirstbellError("no container")
+        return {"pid": os.getpid()}
+
+    monkeypatch.setattr(cache.containers, "find", find)
+    monkeypatch.setattr(cache, "_SOCKET", str(tmp_path / "redis.sock"))
+    return str(tmp_path / "redis.sock")
+
+
+def test_redis_lives_where_nobody_may_ask_it_more(nobody: str) -> None:
+    with socketserver.UnixStreamServer(nobody, _Redis) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        assert set(cache.gather("school", "/nowhere")) == {"not_asked"}
+        thread.join()
+
+
+def test_redis_that_hangs_does_not_live(nobody: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_TIMEOUT", 0.2)
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(nobody)
+        silent.listen()
+        with pytest.raises(cache.CacheError, match="does not answer to PING"):
+            cache.gather("school", "/nowhere")
+
+
+def test_the_application_may_ask_redis_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache.containers, "find", _only_the_app)
+    monkeypatch.setattr(cache.inside, "read", lambda _pid, _path: 'REDIS_URL="redis://app:a%2Fb@redis"\n')
+    assert cache._observer("school", "/nowhere") == ("app", "a/b")
+
+
+def _only_the_app(_stack: str, service: str) -> dict[str, Any]:
+    if service != "app":
+        raise FirstbellError("no container")
+    return {"pid": 7}
+
+
+@pytest.mark.parametrize(
+    ("error", "flag", "proved"),
+    [
+        ("task: non-zero exit (137)", True, True),
+        ("task: non-zero exit (137)", False, False),
+        ("task: non-zero exit (1)", True, False),
+    ],
+)
+def test_a_container_that_ended_for_memory(
+    error: str, flag: bool, proved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(containers, "_inspect", lambda _identity: {"State": {"OOMKilled": flag}})
+    assert containers._out_of_memory({"Err": error, "ContainerStatus": {"ContainerID": "a"}}) is proved
+    assert containers._out_of_memory({"Err": error}) is False
+
+
+class _Prometheus:
+    """Answers each query with one series, and notes it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, float]] = []
+
+    def query(self, query: str, at: float = 0.0) -> list[tuple[dict[str, str], float]]:
+        self.asked.append((query, at))
+        if query == "prometheus_tsdb_lowest_timestamp":
+            return [({}, 1000 * (time.time() - 86400))]
+        return [({"service": "school_app", "name": "school_app.1", "alertname": "TargetDown"}, 60.0)]
+
+    def range(self, query: str, *_moments: float) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        if "mountpoint" not in query:
+            return [({}, [(0.0, 1.0)])]
+        return [({"device": "a", "mountpoint": mount}, [(0.0, 1.0)]) for mount in ("/opt/school", "/", "/var/lib")]
+
+
+def test_peaks_are_asked_without_rehearsals(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = _Prometheus()
+    monkeypatch.setattr(capacity, "Prometheus", lambda *_words, **_more: server)
+    now = time.time()
+    found = capacity.gather("school", "/prometheus", "admin", 15, [(now - 7200, now - 3600 - 60)])
+    assert found["measured"] == pytest.approx(86400 - 3600 + 60, abs=5)
+    assert found["fired"] == {"TargetDown": 2 * 3600.0}  # an hour in each of two pieces, for however many targets
+    assert found["disks"] == {"/": [(0.0, 1.0)]}
+    fired = [query for query, _at in server.asked if "ALERTS" in query]
+    assert len(fired) == 2
+    assert all(query.startswith("count_over_time((count by (alertname)") and "SPAN" not in query for query in fired)
+    assert any('backend_type="client backend"' in query for query, _at in server.asked)
+    assert capacity.of_today("school", "/prometheus", "admin")["school_app.1"] == {
+        "cpu": 60.0,
+        "memory": 60.0,
+        "kills": 60.0,
+    }
