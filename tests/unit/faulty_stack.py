@@ -20,9 +20,9 @@ def queue(after: dict[str, Any]) -> None:
     """One open transaction, and three that wait for it and for each other."""
     after["database"]["activity"] = [
         session(1, state="idle in transaction", state_seconds=40.0, transaction_seconds=41.0, query="UPDATE books"),
-        session(2, state="active", wait="Lock", query_seconds=39.0, blocked_by=[1], query="UPDATE books SET a = 'x'"),
-        session(3, state="active", wait="Lock", query_seconds=20.0, blocked_by=[2]),
-        session(4, state="active", wait="Lock", query_seconds=10.0, blocked_by=[2, 3]),
+        session(2, state="active", wait="Lock", lock_seconds=39.0, blocked_by=[1], query="UPDATE books SET a = 'x'"),
+        session(3, state="active", wait="Lock", lock_seconds=20.0, blocked_by=[2]),
+        session(4, state="active", wait="Lock", lock_seconds=10.0, blocked_by=[2, 3]),
     ]
 
 

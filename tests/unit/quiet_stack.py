@@ -44,6 +44,7 @@ def session(pid: int, **more: Any) -> dict[str, Any]:
         "query_seconds": 5.0,
         "state_seconds": 5.0,
         "blocked_by": [],
+        "lock_seconds": 0.0,
         "query": "SELECT 1",
         **more,
     }

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from .diagnosis import BROKEN, SLOW, WAITING, WATCH, Facts, Finding, grown, joined, rule
@@ -76,14 +76,15 @@ def _application(activity: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any
 @rule("lock-queue", "database")
 def lock_queue(facts: Facts) -> Iterator[Finding]:
     activity = {one["pid"]: one for one in facts.seen["database"]["activity"]}
-    waiting = {pid: one for pid, one in activity.items() if one["blocked_by"] and one["query_seconds"] > BLOCKED}
+    waiting = {pid: one for pid, one in activity.items() if one["blocked_by"] and one["lock_seconds"] > BLOCKED}
     if not waiting:
         return
     roots = {root for pid in waiting for root in _roots(pid, activity)}
     held = {root: [pid for pid in waiting if root in _roots(pid, activity)] for root in roots}
     root = max(held, key=lambda pid: len(held[pid]))
     holder = activity.get(root)
-    longest = max(one["query_seconds"] for one in waiting.values())
+    first = max(waiting.values(), key=lambda one: float(one["lock_seconds"]))
+    longest = float(first["lock_seconds"])
     if holder is None:
         who = "a prepared transaction" if root == PREPARED else f"pid {root}"
         doing = "which no session has any more" if root == PREPARED else "which is no client, but a worker"
@@ -95,7 +96,6 @@ def lock_queue(facts: Facts) -> Iterator[Finding]:
     else:
         who, doing = _who(holder), f"which runs since {duration(holder['query_seconds'])}"
     query = f"; its last statement: {statement(holder['query'])}" if holder else ""
-    first = max(waiting.values(), key=lambda one: float(one["query_seconds"]))
     yield Finding(
         BROKEN if longest > LONG or len(waiting) > 2 else SLOW,  # noqa: PLR2004 - a queue
         f"{count(len(waiting), 'session waits', 'sessions wait')} for a lock that one transaction holds",
@@ -127,7 +127,7 @@ def idle_transactions(facts: Facts) -> Iterator[Finding]:
     if not idle:
         return
     longest = max(idle, key=lambda one: float(one["state_seconds"]))
-    waiting = waiting_clients(facts)
+    waiting = _waiting(facts, {one["role"] for one in idle})
     yield Finding(
         BROKEN if waiting else SLOW if len(idle) > 1 or longest["state_seconds"] > LONG else WATCH,
         f"{count(len(idle), 'transaction is', 'transactions are')} left open by a client that does nothing",
@@ -136,15 +136,15 @@ def idle_transactions(facts: Facts) -> Iterator[Finding]:
         + (f"; {count(waiting, 'client waits', 'clients wait')} for a connection meanwhile" if waiting else ""),
         _end(longest["pid"], longest) + (", and the others by their pids" if len(idle) > 1 else ""),
         "postgres#databasetransactionidle",
-        ("pool-waiting", "app-pool", "vacuum-starving", *WAITING),
+        ("pool-waiting", "app-pool", "vacuum-starving", *WAITING) if waiting else ("vacuum-starving",),
         longest["state_seconds"],
     )
 
 
-def waiting_clients(facts: Facts) -> int:
-    """Clients that wait for a connection, or did some seconds before: after a while they are refused."""
+def _waiting(facts: Facts, roles: Container[str]) -> int:
+    """Clients that wait for a connection of these roles, or did before: after a while they are refused."""
     looks = (look.get("pool", {}).get("pools", []) for look in (facts.seen, facts.before))
-    return max(sum(int(one["cl_waiting"]) for one in pools if one["database"] != "pgbouncer") for pools in looks)
+    return max(sum(int(one["cl_waiting"]) for one in pools if one["user"] in roles) for pools in looks)
 
 
 @rule("long-statements", "database")

@@ -17,8 +17,12 @@ SELECT pid, coalesce(usename, '') AS role, coalesce(application_name, '') AS app
        coalesce(extract(epoch FROM clock_timestamp() - query_start), 0)::float8 AS query_seconds,
        coalesce(extract(epoch FROM clock_timestamp() - state_change), 0)::float8 AS state_seconds,
        CASE WHEN wait_event_type = 'Lock' THEN pg_blocking_pids(pid) ELSE '{}' END AS blocked_by,
+       -- Not known for the first moment of a wait.
+       coalesce(extract(epoch FROM clock_timestamp() - waits.since), 0)::float8 AS lock_seconds,
        left(query, 1000) AS query
-FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+FROM pg_stat_activity
+LEFT JOIN (SELECT pid, min(waitstart) AS since FROM pg_locks WHERE NOT granted GROUP BY pid) AS waits USING (pid)
+WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
 _SERVER = """
 SELECT current_setting('server_version_num')::int AS version, pg_is_in_recovery() AS recovering,

@@ -11,7 +11,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._core.operations i
 from ansible_collections.firstbell.stack.plugins.module_utils._core.operations.diagnosis import Finding, diagnose
 from ansible_collections.firstbell.stack.plugins.module_utils._operations.diagnose import RULES
 
-from unit.faulty_stack import all_paused, backend, container, counters, failed, paused, services, starved
+from unit.faulty_stack import all_paused, backend, container, counters, exhausted, failed, paused, services, starved
 from unit.quiet_stack import GB, MB, NOW, facts, pool_row, seen, session, statement, table
 
 
@@ -50,9 +50,25 @@ def test_connections_of_other_users_exhaust_a_pool_as_well() -> None:
 )
 def test_who_holds_a_lock_is_ended_as_mildly_as_can_be(holder: dict[str, Any] | None, act: str) -> None:
     after = seen()
-    waiting = session(2, state="active", wait="Lock", query_seconds=9.0, blocked_by=[1 if holder else 0])
+    waiting = session(2, state="active", wait="Lock", lock_seconds=9.0, blocked_by=[1 if holder else 0])
     after["database"]["activity"] = [one for one in (holder, waiting) if one]
     assert act in only(after, "lock-queue")[0].act
+
+
+def test_a_long_statement_that_has_just_begun_to_wait_is_no_queue() -> None:
+    after = seen()
+    holder = session(1, state="idle in transaction", state_seconds=2.0)
+    waiting = session(2, state="active", wait="Lock", query_seconds=90.0, lock_seconds=0.4, blocked_by=[1])
+    after["database"]["activity"] = [holder, waiting]
+    assert named(after) == []
+
+
+def test_a_forgotten_transaction_beside_the_pool_is_not_why_clients_of_the_pool_wait() -> None:
+    after = seen()
+    after["database"]["activity"].append(session(7, role="postgres", state="idle in transaction", state_seconds=60.0))
+    exhausted(after)
+    assert named(after) == ["pool-waiting", "idle-transactions"]
+    assert not any(item.follows for item in diagnose(RULES, facts(after)))
 
 
 def test_one_long_call_that_has_just_ended_is_no_load() -> None:
