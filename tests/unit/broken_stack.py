@@ -79,6 +79,12 @@ def _finding(name: str) -> Break:
     return lambda seen, _expected: seen["settings"]["findings"].append(finding)
 
 
+def _in_force(name: str) -> Break:
+    reload = {"kind": "not_reloaded", "fix": "SELECT pg_reload_conf()"}
+    finding = {"name": name, "problem": "it is on, which no file says any more", **reload}
+    return lambda seen, _expected: seen["settings"]["findings"].append(finding)
+
+
 def _gone(*path: Any) -> Break:
     def remove(seen: dict[str, Any], _expected: dict[str, Any]) -> None:
         for key in path[:-1]:
@@ -482,7 +488,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("settings-statements", _finding("shared_preload_libraries"), "shared_preload_libraries: it is 1"),
     ("settings-other", _finding("synchronous_commit"), "synchronous_commit: it is 1"),
     ("settings-other", _finding("pg_hba.conf"), "pg_hba.conf: it is 1"),
-    ("settings-other", _finding("zero_damaged_pages"), "zero_damaged_pages: it is 1"),
+    ("settings-other", _in_force("zero_damaged_pages"), "zero_damaged_pages: it is on, which no file says any more"),
     ("settings-work-mem", lambda _s, e: e["postgres"].update(settings={"port": 1}), "none of these"),
     ("indexes", lambda seen, _e: seen["indexes"]["findings"].append("essential index is missing: x"), "missing"),
     ("database-answers", _seen("database", recovering=True), "in recovery"),

@@ -38,6 +38,7 @@ TYPED = [
     ("database-roles", "GRANT USAGE ON SCHEMA public TO school_app;"),
     ("database-roles", "ALTER TABLE public.students OWNER TO school_owner;"),
     ("indexes", "REINDEX INDEX CONCURRENTLY public.one;"),
+    ("settings-other", "and there: SELECT pg_reload_conf();"),
     ("tables-safe", "ALTER TABLE public.students SET LOGGED;"),
     ("tables-safe", "ALTER TABLE public.students VALIDATE CONSTRAINT a;"),
     ("migrations", "AND rolled_back_at IS NULL AND migration_name = '20260301_seats';"),
