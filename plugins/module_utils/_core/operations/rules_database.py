@@ -162,7 +162,8 @@ def long_statements(facts: Facts) -> Iterator[Finding]:
             SLOW if len(long) > 1 or long[0]["query_seconds"] > VERY_LONG else WATCH,
             f"{count(len(long), 'statement runs', 'statements run')} for more than {duration(LONG)}",
             joined(f"{duration(one['query_seconds'])} {_who(one)}: {statement(one['query'])}" for one in long),
-            f"{_DATABASE} -c 'SELECT pg_cancel_backend({long[0]['pid']})'",
+            f"{_DATABASE} -c 'SELECT pg_cancel_backend({long[0]['pid']})'"
+            + (", and the others by their pids" if len(long) > 1 else ""),
             "postgres#databasetransactionlong",
             ("vacuum-starving",) if long[0]["query_seconds"] > VERY_LONG else (),
             long[0]["query_seconds"],
@@ -175,18 +176,37 @@ def connections(facts: Facts) -> Iterator[Finding]:
     most = seen["max_connections"] - seen["reserved"]
     used = len(seen["activity"])
     if used > CONNECTIONS * most:
-        roles: dict[str, int] = {}
+        groups: dict[tuple[str, str], int] = {}
         for one in seen["activity"]:
-            roles[one["role"]] = roles.get(one["role"], 0) + 1
-        shown = ", ".join(f"{role or 'nobody'} {number}" for role, number in sorted(roles.items(), key=lambda x: -x[1]))
+            group = str(one["role"]), str(one["application"])
+            groups[group] = groups.get(group, 0) + 1
+        ordered = sorted(groups, key=lambda group: -groups[group])
         yield Finding(
             BROKEN if used >= most else SLOW,
             f"{used} of {most} connections of the database are taken",
-            f"by role: {shown}",
-            ACTIVITY,
+            "by " + joined((f"{role or 'nobody'} ({program}) {groups[role, program]}" for role, program in ordered), 4),
+            _past_the_pool(facts, ordered, groups) or ACTIVITY,
             "postgres#databaseconnectionshigh",
-            ("pool-waiting",),
+            ("pool-starved", "pool-waiting"),
         )
+
+
+def _past_the_pool(facts: Facts, ordered: Sequence[tuple[str, str]], groups: Mapping[tuple[str, str], int]) -> str:
+    """What ends the largest group of sessions that are not the pool's, where those are the ones that are too many."""
+    pools = {one["user"] for one in facts.seen.get("pool", {}).get("pools", [])}
+    beside = [group for group in ordered if group[0] not in pools]
+    if not pools or not beside or groups[beside[0]] <= groups[ordered[0]] / 2:
+        return ""
+    role, program = beside[0]
+    text = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        f" AND usename = {_literal(role)} AND application_name = {_literal(program)}"
+    )
+    return f"ask who has them, as they come past the pool; to end them: {_DATABASE} -c {shlex.quote(text)}"
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 @rule("statement-load", "database")

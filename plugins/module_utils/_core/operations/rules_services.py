@@ -80,7 +80,7 @@ def memory_kills(facts: Facts) -> Iterator[Finding]:
                 f"{one['service']} had {count(one['kills'], 'process', 'processes')} killed for lack of memory",
                 f"{one['name']} may use {size(one['memory_limit'])}; counted since its start {duration(age)} ago"
                 + ("" if fresh else ", and nothing says that it was within the last hour"),
-                f"docker stats --no-stream {one['id'][:12]}",
+                f"docker stats --no-stream {one['id'][:12]}; then a larger limit in firstbell_plan_overrides",
                 "containers#containeroutofmemorykill",
             )
     for name, service in sorted(facts.seen["engine"]["services"].items()):
@@ -90,7 +90,7 @@ def memory_kills(facts: Facts) -> Iterator[Finding]:
                 max(_of_restarts(name, len(killed)), SLOW if name in SERVED else WATCH),
                 f"{name} was killed {count(len(killed), 'time')} within an hour for lack of memory",
                 f"the newest {duration(facts.now - killed[-1]['at'])} ago: {killed[-1]['error']}",
-                _TASKS + name,
+                _TASKS + name + "; then a larger limit in firstbell_plan_overrides",
                 "containers#containeroutofmemorykill",
             )
 

@@ -71,6 +71,24 @@ def test_a_forgotten_transaction_beside_the_pool_is_not_why_clients_of_the_pool_
     assert not any(item.follows for item in diagnose(RULES, facts(after)))
 
 
+@pytest.mark.parametrize(
+    ("role", "act"),
+    [
+        (
+            "anna's",
+            "WHERE pid <> pg_backend_pid() AND usename = 'anna''s' AND application_name = 'psql'",
+        ),
+        ("school_app", "ORDER BY 4 DESC NULLS LAST"),
+    ],
+)
+def test_sessions_that_come_past_the_pool_are_the_ones_to_end(role: str, act: str) -> None:
+    after = seen()
+    after["database"]["activity"] += [session(pid, role=role, application="psql") for pid in range(100, 135)]
+    (found,) = diagnose(RULES, facts(after))
+    assert found.evidence == f"by {role} (psql) 35; school_app (pgbouncer) 2"
+    assert shlex.split(found.act)[-1].endswith(act)
+
+
 def test_one_long_call_that_has_just_ended_is_no_load() -> None:
     after = seen()
     after["database"]["statements"] = [statement(1, total_seconds=26.0, calls=1001.0), statement(2)]
