@@ -58,8 +58,8 @@ class Finding:
     """One thing that is wrong.
 
     ``act``: what to type. ``runbook``: page and section of docs/runbooks, ``redis#cachedown``; the section is
-    called like the alert that tells of the same. ``explains``: rules whose findings follow from this one.
-    ``since``: seconds that it has been so, where that is known.
+    called like the alert that tells of the same; ``covers``: other alerts of it. ``explains``: rules whose findings
+    follow from this one. ``since``: seconds that it has been so, where that is known.
     """
 
     severity: int
@@ -71,6 +71,12 @@ class Finding:
     since: float | None = None
     rule: str = ""
     follows: str = ""
+    covers: tuple[str, ...] = ()
+
+    @property
+    def alerts(self) -> frozenset[str]:
+        """The names of the alerts that tell of the same, in small letters."""
+        return frozenset({self.runbook.partition("#")[2], *(name.lower() for name in self.covers)}) - {""}
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -118,9 +124,7 @@ def diagnose(rules: Sequence[Rule], facts: Facts) -> list[Finding]:
         if one.needs in facts.seen:
             found += [replace(_complete(item, facts), rule=one.name) for item in one.judge(facts)]
     found += [_silence(source, reason, facts) for source, reason in facts.errors.items()]
-    # What a rule has seen for itself need not be told by its alert as well.
-    own = {item.runbook for item in found if item.rule != ALERTS}
-    found = [item for item in found if item.rule != ALERTS or item.runbook not in own]
+    found = _with_alerts(found)
     order = {one.name: number for number, one in enumerate(rules)}
     explained = {name: item for item in reversed(found) for name in item.explains}
     found = [
@@ -130,6 +134,20 @@ def diagnose(rules: Sequence[Rule], facts: Facts) -> list[Finding]:
         for item in found
     ]
     return sorted(found, key=lambda item: (bool(item.follows), -item.severity, order.get(item.rule, len(order))))
+
+
+def _with_alerts(found: Sequence[Finding]) -> list[Finding]:
+    """What a rule has seen for itself need not be told by its alert as well, but is as grave as that says."""
+    own = [item for item in found if item.rule != ALERTS]
+    alerts = [item for item in found if item.rule == ALERTS]
+    known = {name for item in own for name in item.alerts}
+    return [
+        *(
+            replace(item, severity=max([item.severity, *(one.severity for one in alerts if one.alerts & item.alerts)]))
+            for item in own
+        ),
+        *(one for one in alerts if not one.alerts & known),
+    ]
 
 
 def _complete(item: Finding, facts: Facts) -> Finding:

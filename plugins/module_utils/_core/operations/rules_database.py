@@ -188,6 +188,7 @@ def connections(facts: Facts) -> Iterator[Finding]:
             _past_the_pool(facts, ordered, groups) or ACTIVITY,
             "postgres#databaseconnectionshigh",
             ("pool-starved", "pool-waiting"),
+            covers=("DatabaseConnectionFailures",) if used >= most else (),
         )
 
 

@@ -235,6 +235,7 @@ def alerts(facts: Facts) -> Iterator[Finding]:
             or "it says no more",
             "see /prometheus/classic/alerts, docs/operations.md",
             f"{_PAGES.get(topic, topic)}#{name.lower()}" if topic else "",
+            covers=(name,),
         )
     for labels in facts.seen["prometheus"]["down"]:
         yield Finding(

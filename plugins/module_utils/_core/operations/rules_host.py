@@ -24,6 +24,7 @@ MEMORY_LOW = 0.1
 MEMORY_OUT = 0.05
 PRESSURE = 20.0
 SWAPPED_PAGES = 500
+LEAST_CPUS = 0.05
 #: What cannot write stops, or does not start.
 _STOPPED = ("services-missing", "restarts", "unhealthy", "silent-database")
 
@@ -151,8 +152,9 @@ def host_cpu(facts: Facts) -> Iterator[Finding]:
 
 
 def _busiest(host: Mapping[str, Any]) -> str:
-    found = host.get("busiest", [])
-    return "busiest: " + joined((f"{one['name']} ({one['pid']}) {one['cpus']:.1f} CPUs" for one in found), 3)
+    found = [one for one in host.get("busiest", []) if one["cpus"] > LEAST_CPUS]
+    shown = joined((f"{one['name']} ({one['pid']}) {one['cpus']:.1f} CPUs" for one in found), 3)
+    return f"busiest: {shown}" if shown else "by many short processes, or by none that this host sees"
 
 
 def busiest(after: Mapping[str, Any], before: Mapping[str, Any], seconds: float) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ def pool_paused(facts: Facts) -> Iterator[Finding]:
             f"{_CONSOLE}'{command}'",
             "pgbouncer#poolclientswaiting",
             ("pool-waiting", *_BEHIND),
+            covers=("PoolPaused", "PoolWaitLong"),
         )
 
 
@@ -66,6 +67,7 @@ def pool_waiting(facts: Facts) -> Iterator[Finding]:
                 "pgbouncer#poolclientswaiting",
                 ("long-statements", "connections", "app-pool", "edge-errors", *WAITING),
                 waits,
+                covers=("PoolWaitLong", "PoolNearlyExhausted"),
             )
 
 
@@ -85,6 +87,7 @@ def pool_starved(facts: Facts) -> Iterator[Finding]:
                 "postgres#databaseconnectionfailures",
                 ("edge-errors", "app-pool", *WAITING),
                 waits,
+                covers=("PoolClientsWaiting", "PoolWaitLong"),
             )
 
 

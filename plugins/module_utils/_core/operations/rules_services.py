@@ -20,6 +20,7 @@ LOOP = 2
 CPU = 0.9
 THROTTLED = 0.25
 MUCH = 0.4
+LEAST_CPUS = 0.05
 MEMORY = 0.9
 CACHE_MEMORY = 0.95
 PROCESSES = 0.9
@@ -163,7 +164,11 @@ def container_cpu(facts: Facts) -> Iterator[Finding]:
 
 
 def _busiest(facts: Facts, container: str) -> str:
-    found = [one for one in facts.seen.get("host", {}).get("busiest", []) if one["container"] == container]
+    found = [
+        one
+        for one in facts.seen.get("host", {}).get("busiest", [])
+        if one["container"] == container and one["cpus"] > LEAST_CPUS
+    ]
     shown = joined((f"{one['name']} ({one['pid']}) {one['cpus']:.1f} CPUs" for one in found), 2)
     return f"busiest: {shown}" if shown else "which process it is was not seen"
 
@@ -206,6 +211,7 @@ def cache_full(facts: Facts) -> Iterator[Finding]:
             act,
             "redis#cachememoryhigh",
             ("app-silent", "edge-errors", "app-slow", "site-answer"),
+            covers=("CacheRefusesWrites", "CacheEvicting"),
         )
     elif evicted > 0:
         yield Finding(
@@ -224,6 +230,7 @@ def cache_full(facts: Facts) -> Iterator[Finding]:
             act,
             "redis#cachememoryhigh",
             ("app-silent", "edge-errors", "app-slow", "site-answer"),
+            covers=("CacheRefusesWrites", "CacheEvicting"),
         )
 
 

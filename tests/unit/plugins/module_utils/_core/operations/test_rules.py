@@ -194,6 +194,29 @@ def test_an_alert_that_wakes_somebody_is_no_small_thing(severity: str, wanted: i
     assert [item.severity for item in diagnose(RULES, facts(after))] == [wanted]
 
 
+def test_what_somebody_is_woken_for_is_as_grave_where_a_rule_tells_of_it() -> None:
+    after = seen()
+    after["host"]["disks"][0].update(free=4 * GB)
+    after["prometheus"]["firing"] = [{"alertname": "HostDiskSpaceLow", "component": "host", "severity": "page"}]
+    (found,) = diagnose(RULES, facts(after))
+    assert (found.rule, found.severity) == ("disk-full", diagnosis.BROKEN)
+
+
+def test_one_cause_is_told_once_for_all_its_alerts() -> None:
+    after = seen()
+    paused(paused="1")(after)
+    names = ("PoolPaused", "PoolWaitLong", "PoolClientsWaiting")
+    after["prometheus"]["firing"] = [{"alertname": name, "component": "pool"} for name in names]
+    assert named(after) == ["pool-paused"]
+
+
+def test_processes_that_do_nothing_are_not_the_busiest() -> None:
+    after = seen()
+    after["host"].update(cpu={"user": 109.0, "system": 21.0, "idle": 1000.1, "iowait": 5.0}, load=[9.0, 5.0, 2.0])
+    after["host"]["busiest"] = [{"name": "dockerd", "pid": 1, "cpus": 0.01, "container": ""}]
+    assert "dockerd" not in only(after, "host-cpu")[0].evidence
+
+
 def test_a_frozen_nginx_is_told_without_any_monitoring() -> None:
     after = seen()
     del after["site"], after["prometheus"]
