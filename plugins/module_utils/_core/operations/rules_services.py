@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from .diagnosis import BROKEN, SERVED, SLOW, WAITING, WATCH, Facts, Finding, grown, joined, rule
@@ -17,6 +17,10 @@ _KERNEL = "; journalctl --dmesg --since -1hour | grep -iE 'oom-kill|killed proce
 
 HOUR = 3600.0
 LOOP = 2
+#: What ended longer ago has been replaced, and stayed.
+FRESH = 600.0
+#: The engine remembers so many ended tasks of a replica (task-history-limit is 5), so there may have been more.
+REMEMBERED = 4
 CPU = 0.9
 THROTTLED = 0.25
 MUCH = 0.4
@@ -87,18 +91,26 @@ def memory_kills(facts: Facts) -> Iterator[Finding]:
     for name, service in sorted(facts.seen["engine"]["services"].items()):
         killed = [one for one in _failed(service, facts) if one.get("out_of_memory")]
         if killed:
+            fresh = facts.now - killed[-1]["at"] < FRESH
             yield Finding(
-                max(_of_restarts(name, len(killed)), SLOW if name in SERVED else WATCH),
-                f"{name} was killed {count(len(killed), 'time')} within an hour for lack of memory",
+                max(_of_restarts(name, killed, facts), SLOW if fresh and name in SERVED else WATCH),
+                f"{name} was killed {_times(killed)} within an hour for lack of memory",
                 f"the newest {duration(facts.now - killed[-1]['at'])} ago: {killed[-1]['error']}",
                 _TASKS + name + "; then a larger limit in firstbell_plan_overrides",
                 "containers#containeroutofmemorykill",
+                _UP if fresh and name in SERVED else (),
             )
 
 
-def _of_restarts(name: str, number: int) -> int:
-    """Once is past; again is a loop, and of what is served somebody notices."""
-    return WATCH if name not in SERVED or number == 1 else BROKEN if number > LOOP else SLOW
+def _of_restarts(name: str, failed: Sequence[Mapping[str, Any]], facts: Facts) -> int:
+    """Once is past; again is a loop while it goes on, and of what is served somebody notices."""
+    if name not in SERVED or len(failed) == 1 or facts.now - failed[-1]["at"] > FRESH:
+        return WATCH
+    return BROKEN if len(failed) > LOOP else SLOW
+
+
+def _times(failed: Sequence[Mapping[str, Any]]) -> str:
+    return ("at least " if len(failed) >= REMEMBERED else "") + count(len(failed), "time")
 
 
 def _failed(service: Mapping[str, Any], facts: Facts) -> list[Mapping[str, Any]]:
@@ -113,13 +125,18 @@ def restarts(facts: Facts) -> Iterator[Finding]:
         if failed:
             # SIGKILL of the kernel, of somebody, or of the engine for a health check that failed.
             killed = "(137)" in failed[-1]["error"] and "unhealthy" not in failed[-1]["error"]
+            severity = _of_restarts(name, failed, facts)
             yield Finding(
-                _of_restarts(name, len(failed)),
-                f"{name} was started again {count(len(failed), 'time')} within an hour",
+                severity,
+                f"{name} was started again {_times(failed)} within an hour",
                 f"the newest {duration(facts.now - failed[-1]['at'])} ago:"
                 f" {failed[-1]['error'] or 'no reason is given'}",
                 _TASKS + name + (_KERNEL if killed else _LOGS + name),
                 "containers#containerrestartloop",
+                _UP if severity > WATCH else (),
+                covers=("DatabaseConnectionFailures",)
+                if severity > WATCH and name in ("postgres", "pgbouncer")
+                else (),
             )
 
 

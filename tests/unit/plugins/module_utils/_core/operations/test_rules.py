@@ -137,6 +137,20 @@ def test_a_kill_is_not_called_one_for_memory_without_proof(error: str, kernel: b
     assert ("journalctl --dmesg" in found.act) is kernel
 
 
+@pytest.mark.parametrize(("ago", "severity"), [(0, diagnosis.BROKEN), (1800, diagnosis.WATCH)])
+@pytest.mark.parametrize("out_of_memory", [False, True])
+def test_a_loop_explains_errors_while_it_goes_on(ago: float, severity: int, out_of_memory: bool) -> None:
+    after = seen()
+    ended = [{**one, "at": one["at"] - ago} for one in failed("task: non-zero exit (137)", 4)]
+    services("postgres", failed=[{**one, "out_of_memory": out_of_memory} for one in ended])(after)
+    after["site"]["status"] = 500
+    found = {item.rule: item for item in diagnose(RULES, facts(after))}
+    loop = found["memory-kills" if out_of_memory else "restarts"]
+    assert loop.severity == severity
+    assert "at least 4 times" in loop.what
+    assert bool(found["site-answer"].follows) is (ago == 0)
+
+
 @pytest.mark.parametrize(
     ("started", "earlier", "within_an_hour", "severity"),
     [
