@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .diagnosis import BROKEN, SLOW, WAITING, WATCH, Facts, Finding, grown, joined, rule
+from .diagnosis import BROKEN, SERVED, SLOW, WAITING, WATCH, Facts, Finding, grown, joined, rule
 from .words import duration, size
 
 MB = 1024 * 1024
@@ -34,8 +34,7 @@ def disk_full(facts: Facts) -> Iterator[Finding]:
     for disk in facts.seen["host"]["disks"]:
         free = disk["free"] / disk["total"]
         full = free < DISK_FULL or disk["free"] < min(DISK_LEAST, DISK_LOW * disk["total"])
-        # Whatever else is mounted, such as /boot or an archive, may be full: nothing of the stack is there.
-        own = disk["own"]
+        own, stops = _carries(disk)
         if free < DISK_LOW:
             yield Finding(
                 BROKEN if full and own else WATCH,
@@ -43,7 +42,7 @@ def disk_full(facts: Facts) -> Iterator[Finding]:
                 f"{size(disk['free'])} of {size(disk['total'])} are free ({100 * free:.1f} %)",
                 f"du -xhd 2 {disk['mount']} | sort -h | tail",
                 "host#hostdiskspacelow",
-                (*_STOPPED, "app-silent", "edge-down", "edge-errors", "site-answer") if full and own else (),
+                (*_STOPPED, "app-silent", "edge-down", "edge-errors", "site-answer") if full and stops else (),
             )
         inodes = disk["inodes_free"] / disk["inodes"] if disk["inodes"] else 1.0
         if inodes < INODES_LOW:
@@ -53,7 +52,7 @@ def disk_full(facts: Facts) -> Iterator[Finding]:
                 f"{disk['inodes_free']} of {disk['inodes']} inodes are free",
                 f"du --inodes -xd 2 {disk['mount']} | sort -n | tail",
                 "host#hostinodeslow",
-                _STOPPED if own and not disk["inodes_free"] else (),
+                _STOPPED if stops and not disk["inodes_free"] else (),
             )
         if disk["read_only"] and own:
             yield Finding(
@@ -62,8 +61,17 @@ def disk_full(facts: Facts) -> Iterator[Finding]:
                 "the kernel does that after errors of the disk, else somebody has",
                 "journalctl --dmesg --priority err --since -1day",
                 "host#hostfilesystemreadonly",
-                _STOPPED,
+                _STOPPED if stops else (),
             )
+
+
+def _carries(disk: Mapping[str, Any]) -> tuple[bool, bool]:
+    """Whether visitors miss what cannot write there, and whether the database or everything does.
+
+    Whatever else is mounted, such as /boot or an archive, holds nothing of the stack.
+    """
+    service = disk["mount"].partition("/data/")[2]
+    return disk["own"] and (not service or service in SERVED), disk["own"] and service in ("", "postgres")
 
 
 @rule("host-memory", "host")

@@ -188,6 +188,22 @@ def test_a_disk_that_holds_nothing_of_the_stack_explains_nothing(change: dict[st
     assert (found.severity, found.explains) == (diagnosis.WATCH, ())
 
 
+@pytest.mark.parametrize(
+    ("mount", "severity", "explains"),
+    [
+        ("/opt/school/data/prometheus", diagnosis.WATCH, False),
+        ("/opt/school/data/redis", diagnosis.BROKEN, False),
+        ("/opt/school/data/postgres", diagnosis.BROKEN, True),
+        ("/var/lib/docker", diagnosis.BROKEN, True),
+    ],
+)
+def test_a_disk_of_one_service_stops_that_one(mount: str, severity: int, explains: bool) -> None:
+    after = seen()
+    after["host"]["disks"].append({**after["host"]["disks"][0], "mount": mount, "free": 0})
+    (found,) = diagnose(RULES, facts(after))
+    assert (found.severity, "silent-database" in found.explains) == (severity, explains)
+
+
 def test_a_disk_that_is_nearly_full_stops_nobody_yet() -> None:
     after = seen()
     after["host"]["disks"][0].update(free=4 * GB)
