@@ -54,9 +54,9 @@ def disk_full(facts: Facts) -> Iterator[Finding]:
                 "host#hostinodeslow",
                 _STOPPED if stops and not disk["inodes_free"] else (),
             )
-        if disk["read_only"] and own:
+        if disk["read_only"] and disk["own"]:
             yield Finding(
-                BROKEN,
+                BROKEN if own else WATCH,
                 f"The disk at {disk['mount']} is mounted read-only",
                 "the kernel does that after errors of the disk, else somebody has",
                 "journalctl --dmesg --priority err --since -1day",

@@ -198,10 +198,11 @@ def test_a_disk_that_holds_nothing_of_the_stack_explains_nothing(change: dict[st
     ],
 )
 def test_a_disk_of_one_service_stops_that_one(mount: str, severity: int, explains: bool) -> None:
-    after = seen()
-    after["host"]["disks"].append({**after["host"]["disks"][0], "mount": mount, "free": 0})
-    (found,) = diagnose(RULES, facts(after))
-    assert (found.severity, "silent-database" in found.explains) == (severity, explains)
+    for change in ({"free": 0}, {"read_only": True}):
+        after = seen()
+        after["host"]["disks"].append({**after["host"]["disks"][0], "mount": mount, **change})
+        (found,) = diagnose(RULES, facts(after))
+        assert (found.severity, "silent-database" in found.explains) == (severity, explains)
 
 
 def test_a_disk_that_is_nearly_full_stops_nobody_yet() -> None:
