@@ -289,7 +289,11 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
             "app_creates": False,
             "overrides": [
                 {"database": "", "role": "school_app", "settings": ["statement_timeout=30s", "lock_timeout=10s"]},
-                {"database": "", "role": "school_monitoring", "settings": ["statement_timeout=10s"]},
+                {
+                    "database": "",
+                    "role": "school_monitoring",
+                    "settings": ["statement_timeout=5s", "lock_timeout=500ms"],
+                },
             ],
             "by_hand": [
                 {"name": "restore_command", "setting": "pgbackrest", "line": 3, "refused": False},

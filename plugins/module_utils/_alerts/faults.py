@@ -12,6 +12,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import secrets
 import threading
 import time
@@ -79,6 +80,52 @@ class StoppedService(Injector):
                 _HEALTHY_PATIENCE,
                 f"{host.service(name)} is not healthy again: docker service ps {host.service(name)};",
             )
+
+
+class FrozenService(Injector):
+    """A service whose container stands still. The engine neither asks after its health nor replaces it meanwhile."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def put(self, host: Host, facts: Facts) -> float:
+        running = host.containers(self.name)
+        if not running:
+            raise FirstbellError(f"{host.service(self.name)} has no task that could be frozen")
+        system.run(["docker", "pause", *running])
+        return time.time()
+
+    def take_back(self, host: Host, facts: Facts) -> None:
+        frozen = host.containers(self.name, "status=paused")
+        if frozen:
+            system.run(["docker", "unpause", *frozen])
+        wait_until(
+            lambda: host.healthy(self.name, 1),
+            _HEALTHY_PATIENCE,
+            f"{host.service(self.name)} is not healthy again: docker service ps {host.service(self.name)};",
+        )
+
+
+class PausedPool(Injector):
+    """A database that PgBouncer gives nobody a connection of. Who asks for one waits, up to query_wait_timeout."""
+
+    def put(self, host: Host, facts: Facts) -> float:
+        # It begins at once, and ends when whoever has a connection has given it back.
+        with contextlib.suppress(system.CommandTimeoutError):
+            self._say(host, "PAUSE", timeout=20)
+        return time.time()
+
+    def take_back(self, host: Host, facts: Facts) -> None:
+        if host.containers("pgbouncer"):
+            self._say(host, "RESUME")
+
+    def _say(self, host: Host, command: str, timeout: float = 120) -> None:
+        where = ["--host=/run/pgbouncer", "--port=6432", "--username=pgbouncer", "--dbname=pgbouncer"]
+        argv = ["docker", "exec", host.containers("pgbouncer")[0], "psql", *where, "--no-password"]
+        argv += [f'--command={command} "{host.config.database}"']
+        done = system.run(argv, timeout=timeout, check=False)
+        if done.code and not re.search("already suspended/paused|already paused|not paused", done.err):
+            system.succeeded(argv, done)
 
 
 class OwnService(Injector):
@@ -276,4 +323,6 @@ INJECTORS: Mapping[str, Injector] = {
     "haproxy-stopped": StoppedService("haproxy"),
     "nginx-stopped": StoppedService("nginx"),
     "node_exporter-stopped": StoppedService("node_exporter"),
+    "pool-paused": PausedPool(),
+    "postgres-paused": FrozenService("postgres"),
 }

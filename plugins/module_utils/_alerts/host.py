@@ -103,10 +103,10 @@ class Host:
         """Change the number of its tasks, and do not wait."""
         system.run(["docker", "service", "scale", "--detach", f"{self.service(name)}={replicas}"])
 
-    def containers(self, name: str) -> list[str]:
-        """Containers of a service that run on this host."""
-        wanted = f"label={SERVICE_LABEL}={self.service(name)}"
-        return system.run(["docker", "ps", "--quiet", "--filter", wanted]).out.split()
+    def containers(self, name: str, *filters: str) -> list[str]:
+        """Containers of a service that run on this host; with filters of the engine, those they fit."""
+        wanted = [f"--filter={one}" for one in (f"label={SERVICE_LABEL}={self.service(name)}", *filters)]
+        return system.run(["docker", "ps", "--quiet", *wanted]).out.split()
 
     def healthy(self, name: str, replicas: int) -> bool:
         """Whether so many containers of a service are well."""

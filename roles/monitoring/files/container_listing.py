@@ -38,6 +38,8 @@ KILLED = "137"
 
 #: Where the kernel counts what goes over the network, by process, since that is in a network of its own.
 NETWORK = "/proc/{pid}/net/dev"
+#: Connections that the kernel tracks for the host, and how many it takes; there are none without the module.
+CONNTRACK = "/proc/sys/net/netfilter"
 LOOPBACK = "lo"
 
 log = logging.getLogger("container_listing")
@@ -156,7 +158,20 @@ def of_host(devices: dict[str, tuple[int, int]]) -> str:
         lines += [f"# HELP {name} Bytes of a network device of the host", f"# TYPE {name} counter"]
         own = sorted((device, pair) for device, pair in devices.items() if not device.startswith("veth"))
         lines += [f'{name}{{device="{device}"}} {pair[place]}' for device, pair in own]
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in [*lines, *tracked()])
+
+
+def tracked() -> list[str]:
+    """The host's table of connections, under the names of the node exporter, which sees its container's only."""
+    lines = []
+    for name, file in (("entries", "nf_conntrack_count"), ("entries_limit", "nf_conntrack_max")):
+        try:
+            value = int(Path(CONNTRACK, file).read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return []
+        metric = f"node_nf_conntrack_{name}"
+        lines += [f"# HELP {metric} Of the host's table of connections", f"# TYPE {metric} gauge", f"{metric} {value}"]
+    return lines
 
 
 def process_of(identity: str) -> int:

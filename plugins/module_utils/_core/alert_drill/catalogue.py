@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The faults of the alert drill: what is broken, and which alert must tell of it.
 
-None of them changes data. Those that interrupt the service stop one of its parts until its alert has arrived.
+None of them changes data. Those that interrupt the service stop or freeze one of its parts until its alert has arrived.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from .model import Fault
 
 _SERVED = ("edge", "app", "business")
-_ALL = ("database", "pool", "cache", *_SERVED, "containers", "backup", "monitoring", "host")
+_BEHIND_DATABASE = ("database", "pool", "backup", *_SERVED)
 
 
 def _stopped(service: str, alert: str, hides: tuple[str, ...], **more: object) -> Fault:
@@ -111,7 +111,7 @@ FAULTS: tuple[Fault, ...] = (
         "transaction-idle",
         "a transaction stays open and does nothing",
         "DatabaseTransactionIdle",
-        {"usename": "postgres"},
+        {"usename": "postgres", "datname": "postgres"},
         threshold="idle_transaction_seconds",
         needs=("service:postgres",),
     ),
@@ -125,8 +125,9 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "locks-waiting",
-        "sessions wait for a lock that nobody gives up",
+        "sessions wait for a lock that nobody gives up, and a table is locked",
         "DatabaseLocksWaiting",
+        also=("DatabaseTransactionIdle",),
         needs=("service:postgres",),
     ),
     Fault(
@@ -144,10 +145,28 @@ FAULTS: tuple[Fault, ...] = (
         needs=("service:postgres",),
     ),
     _stopped("redis", "CacheDown", ("cache", *_SERVED)),
-    _stopped("postgres", "DatabaseDown", ("database", "pool", "backup", *_SERVED)),
+    _stopped("postgres", "DatabaseDown", _BEHIND_DATABASE),
     _stopped("pgbouncer", "PoolDown", ("pool", *_SERVED)),
     _stopped("app", "AppDown", _SERVED),
     _stopped("haproxy", "EdgeDown", ("edge", "business")),
     _stopped("nginx", "SiteDown", ("edge", "business")),
-    _stopped("node_exporter", "HostDown", _ALL),
+    # What it measures of the host and reads of the backups is missing meanwhile.
+    _stopped("node_exporter", "TargetDown", ("host", "backup"), labels={"job": "node"}),
+    Fault(
+        "pool-paused",
+        "the database is paused in the pool",
+        "PoolPaused",
+        {"name": "{database}"},
+        hides=("pool", "app", "business", "SiteDown", "SiteErrorRate", "SiteSlow"),
+        needs=("service:postgres", "service:pgbouncer"),
+        interrupts=True,
+    ),
+    Fault(
+        "postgres-paused",
+        "the service postgres is frozen: it takes connections and says nothing",
+        "DatabaseDown",
+        hides=_BEHIND_DATABASE,
+        needs=("service:postgres",),
+        interrupts=True,
+    ),
 )

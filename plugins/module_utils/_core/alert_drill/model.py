@@ -43,8 +43,8 @@ class Fault:
     ``labels`` are those by which the alert is known from others of its name; ``{stack}``, ``{database}`` and ``{host}``
     in them stand for the stack's. ``threshold`` names the one that has to be passed before the condition holds, where
     that takes its time; ``lead`` are seconds for the same reason. ``hides``: components whose alerts are held back
-    meanwhile, or cannot come. ``also``: alerts that may come as well. ``needs``: what must be there,
-    ``service:<name>``, ``timer:<name>`` or ``loop``.
+    meanwhile, or cannot come, or names of such alerts. ``also``: alerts that may come as well. ``needs``: what must be
+    there, ``service:<name>``, ``timer:<name>`` or ``loop``.
     """
 
     name: str

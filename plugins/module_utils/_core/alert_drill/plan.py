@@ -46,9 +46,13 @@ def rounds(faults: Iterable[Fault], rules: Mapping[str, Rule]) -> tuple[tuple[Fa
 
 def together(one: Fault, other: Fault, rules: Mapping[str, Rule]) -> bool:
     """Whether the alerts of both arrive when both faults are in place."""
-    if rules[other.alert].component in one.hides or rules[one.alert].component in other.hides:
+    if _hidden(one, other, rules) or _hidden(other, one, rules):
         return False
     return not (one.alert == other.alert and not _told_apart(one.labels, other.labels))
+
+
+def _hidden(fault: Fault, by: Fault, rules: Mapping[str, Rule]) -> bool:
+    return fault.alert in by.hides or rules[fault.alert].component in by.hides
 
 
 def _told_apart(one: Mapping[str, str], other: Mapping[str, str]) -> bool:

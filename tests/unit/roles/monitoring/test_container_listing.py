@@ -168,3 +168,15 @@ def test_bytes_are_counted_by_container_and_by_device_of_the_host(
     assert 'node_network_receive_bytes_total{device="eth0"} 3586685' in lines
     assert 'node_network_transmit_bytes_total{device="eth1"} 1156' in lines
     assert not [line for line in lines if "veth" in line or '"lo"' in line]
+
+
+def test_the_table_of_connections_is_the_hosts(
+    module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CONNTRACK", str(tmp_path))
+    assert "conntrack" not in module.of_host({})
+    (tmp_path / "nf_conntrack_count").write_text("85\n", encoding="ascii")
+    (tmp_path / "nf_conntrack_max").write_text("262144\n", encoding="ascii")
+    lines = module.of_host({}).splitlines()
+    assert "node_nf_conntrack_entries 85" in lines
+    assert "node_nf_conntrack_entries_limit 262144" in lines

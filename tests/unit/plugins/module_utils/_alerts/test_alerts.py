@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from ansible_collections.firstbell.stack.plugins.module_utils._alerts.host impor
 from ansible_collections.firstbell.stack.plugins.module_utils._core.alert_drill.catalogue import FAULTS
 from ansible_collections.firstbell.stack.plugins.module_utils._core.alert_drill.model import Config
 from ansible_collections.firstbell.stack.plugins.module_utils._core.errors import FirstbellError
+from ansible_collections.firstbell.stack.plugins.module_utils._io import system
 
 ENTRY = '"school_app" "SCRAM-SHA-256$4096:x"\n\n# kept\n'
 
@@ -94,6 +96,60 @@ def test_what_cannot_be_taken_back_is_told_and_left_for_the_next_run(
     assert "a could not be taken back: the host is busy; then type school-alerts clean" in problem
     assert list(host.journal()) == ["a"]
     assert ended
+
+
+class Programs:
+    """What would be run, and what it says."""
+
+    def __init__(self, said: Mapping[str, system.Result]) -> None:
+        self.said = said
+        self.typed: list[str] = []
+
+    def run(self, argv: list[str], timeout: float = 120, check: bool = True) -> system.Result:
+        line = " ".join(argv)
+        self.typed.append(line)
+        return next((result for part, result in self.said.items() if part in line), system.Result(0, "", ""))
+
+
+def test_a_service_is_frozen_and_goes_on(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = Programs({"status=paused": system.Result(0, "c1\n", ""), "docker ps": system.Result(0, "c1\n", "")})
+    monkeypatch.setattr(system, "run", programs.run)
+    injector = faults.INJECTORS["postgres-paused"]
+    injector.put(host, {})
+    assert programs.typed[-1] == "docker pause c1"
+    injector.take_back(host, {})
+    assert "docker unpause c1" in programs.typed
+    # Once more, it runs already.
+    programs.said = {"status=paused": system.Result(0, "", ""), "docker ps": system.Result(0, "c1\n", "")}
+    programs.typed.clear()
+    injector.take_back(host, {})
+    assert not [line for line in programs.typed if "unpause" in line]
+
+
+def test_what_does_not_run_cannot_be_frozen(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system, "run", Programs({}).run)
+    with pytest.raises(FirstbellError, match="school_postgres has no task"):
+        faults.INJECTORS["postgres-paused"].put(host, {})
+
+
+@pytest.mark.parametrize(
+    ("command", "said", "refused"),
+    [
+        ("RESUME", "", False),
+        ("RESUME", "ERROR:  database school is not paused", False),
+        ("PAUSE", "ERROR:  already suspended/paused", False),
+        ("RESUME", "ERROR:  no such database: school", True),
+    ],
+)
+def test_the_pool_is_paused_and_goes_on(
+    host: Host, monkeypatch: pytest.MonkeyPatch, command: str, said: str, refused: bool
+) -> None:
+    programs = Programs({"docker ps": system.Result(0, "c1\n", ""), command: system.Result(bool(said), "", said)})
+    monkeypatch.setattr(system, "run", programs.run)
+    pool = faults.PausedPool()
+    with pytest.raises(FirstbellError, match="no such database") if refused else contextlib.nullcontext():
+        pool.put(host, {}) if command == "PAUSE" else pool.take_back(host, {})
+    assert programs.typed[-1].endswith(f'--command={command} "school"')
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,6 @@ COMPONENTS = {
     "ContainerRestartLoop": "containers",
     "ServiceTasksMissing": "containers",
     "HostDiskSpaceLow": "host",
-    "HostDown": "host",
     "BackupUnhealthy": "backup",
     "CertificateExpiresVerySoon": "edge",
     "SiteSlow": "edge",
@@ -45,6 +44,7 @@ COMPONENTS = {
     "DatabaseDown": "database",
     "PoolClientsWaiting": "pool",
     "PoolDown": "pool",
+    "PoolPaused": "pool",
     "CacheDown": "cache",
     "AppDown": "app",
 }
@@ -121,6 +121,12 @@ def test_all_faults_are_put_in_once_and_those_of_a_round_do_not_hide_each_other(
     # The database and the cache can be missed at the same time, the pool behind the database cannot.
     assert not plan.together(BY_NAME["postgres-stopped"], BY_NAME["pgbouncer-stopped"], RULES)
     assert plan.together(BY_NAME["postgres-stopped"], CACHE, RULES)
+    # Nothing that a paused pool holds back is waited for beside it, and the edge itself needs none.
+    assert not plan.together(BY_NAME["pool-paused"], BY_NAME["nginx-stopped"], RULES)
+    assert plan.together(BY_NAME["pool-paused"], BY_NAME["haproxy-stopped"], RULES)
+    # What measures the host is no part of what is measured elsewhere, but of what the host's alerts stand on.
+    assert not plan.together(BY_NAME["node_exporter-stopped"], BY_NAME["disk-filled"], RULES)
+    assert plan.together(BY_NAME["node_exporter-stopped"], BY_NAME["target-gone"], RULES)
     assert len(groups) <= 7
 
 
