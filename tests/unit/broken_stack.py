@@ -901,7 +901,7 @@ BROKEN: list[tuple[str, Break, str]] = [
     (
         "database-overrides",
         _override("", "school_monitoring", "statement_timeout=1ms"),
-        "school_monitoring has statement_timeout=1ms instead of 10s",
+        "school_monitoring has statement_timeout=1ms instead of 5s",
     ),
     (
         "database-overrides",

@@ -812,7 +812,7 @@ def healthy() -> tuple[dict[str, Any], dict[str, Any]]:
             "role_settings": {
                 "school_owner": {},
                 "school_app": {"statement_timeout": "30s", "lock_timeout": "10s"},
-                "school_monitoring": {"statement_timeout": "10s"},
+                "school_monitoring": {"statement_timeout": "5s", "lock_timeout": "500ms"},
             },
             "app_role_creates_tables": False,
             "app_role_revoked": [],

@@ -31,9 +31,9 @@ def pool_paused(facts: Facts) -> Iterator[Finding]:
             "somebody has done that by hand: "
             + ("new clients are refused" if disabled else "every client waits until it is resumed, or is refused"),
             f"{_CONSOLE}'{command}'",
-            "pgbouncer#poolclientswaiting",
+            "pgbouncer#poolpaused",
             ("pool-waiting", *_BEHIND),
-            covers=("PoolPaused", "PoolWaitLong"),
+            covers=("PoolClientsWaiting", "PoolWaitLong"),
         )
 
 

@@ -226,9 +226,9 @@ def cache_full(facts: Facts) -> Iterator[Finding]:
             f"Redis is full: {count(refused, 'command')} refused within {duration(facts.seconds['cache'])}",
             f"{figures}; what is in it does not expire, so nothing can make way",
             act,
-            "redis#cachememoryhigh",
+            "redis#cacherefuseswrites",
             ("app-silent", "edge-errors", "app-slow", "site-answer"),
-            covers=("CacheRefusesWrites", "CacheEvicting"),
+            covers=("CacheMemoryHigh", "CacheEvicting"),
         )
     elif evicted > 0:
         yield Finding(

@@ -27,7 +27,7 @@ TYPED = [
     ("database-answers", "SELECT setval('s_id_seq', 7);"),
     ("database-answers", "ALTER SEQUENCE s_id_seq NO MAXVALUE;"),
     ("database-answers", "REINDEX DATABASE school; ALTER DATABASE school REFRESH COLLATION VERSION;"),
-    ("database-overrides", "ALTER ROLE \"school_monitoring\" SET statement_timeout = '10s';"),
+    ("database-overrides", "ALTER ROLE \"school_monitoring\" SET statement_timeout = '5s';"),
     ("database-answers", "SELECT pg_drop_replication_slot('forgotten');"),
     ("database-overrides", 'ALTER DATABASE "school" RESET fsync;'),
     ("database-overrides", "ALTER SYSTEM RESET fsync; SELECT pg_reload_conf();"),
@@ -140,7 +140,7 @@ def test_a_role_that_has_another_name_only_gets_its_own_back() -> None:
         given = {"privileges": "SELECT", "count": 1, "first": "TABLE t", "grantable": False, "fix": "REVOKE"}
         seen["database"]["given"] = [{"grantee": '"Z""z"', **given}]
         seen["database"]["memberships"] = [{"granted": "pg_monitor", "member": "y"}]
-        seen["database"]["overrides"] = [{"database": "", "role": "y", "settings": ["statement_timeout=10s"]}]
+        seen["database"]["overrides"] = [{"database": "", "role": "y", "settings": ["statement_timeout=5s"]}]
 
     found = outcome("database-roles", called)
     assert found.fix.partition("and there: ")[2] == (
