@@ -40,7 +40,7 @@ class ActionModule(ActionBase):
         if args.get("first", True):
             outside = [one for one in CHECKS if one.outside and selection.takes(one)]
             known = (task_vars or {}).get("ansible_facts", {})
-            own = known.get("default_ipv6", {}).get("address", "")
+            own = self._address(known.get("default_ipv6", {}))
             address = str(args.get("address") or args["host"])
             inventory = str((task_vars or {}).get("inventory_dir") or "")
             facts = {
@@ -60,6 +60,12 @@ class ActionModule(ActionBase):
         names = (name for one in checks for name in one.needs)
         seen, errors = gather(names, addresses, expected, {**facts, "secrets": secrets})
         return [one.as_dict() for one in run(checks, Facts(seen, expected), errors, args["host"], secrets.values())]
+
+    @staticmethod
+    def _address(fact: dict[str, Any]) -> str:
+        """That of the host; where it has none of its own, the fact is of a bridge of the engine."""
+        of_engine = str(fact.get("interface", "")).startswith(("docker", "br-", "veth"))
+        return "" if of_engine else str(fact.get("address", ""))
 
     @staticmethod
     def _password_file() -> str:

@@ -683,6 +683,28 @@ BROKEN: list[tuple[str, Break, str]] = [
     ("backup-check", NO_BACKUP, "switched off"),
     (
         "backup-check",
+        _seen("backups", "check", out="NOTE repository 1: no moment between a and b\nok: the newest is 1 s old\n"),
+        "repository 1: no moment between a and b",
+    ),
+    (
+        "cache-settings",
+        _seen("cache", "info", used_memory="999999999", db0="keys=42,expires=0,avg_ttl=0"),
+        "full of keys that never expire, and refuses writes: docs/runbooks/redis.md#cacherefuseswrites",
+    ),
+    ("cache-settings", _seen("cache", "info", used_memory="999999999", evicted_keys="7"), "full and throws keys away"),
+    (
+        "engine-access",
+        _seen("access", context="prod"),
+        "speaks to prod instead of this host's engine: docker context use",
+    ),
+    ("directories", _seen("host", barred=["/opt/school/nginx/cache/body"]), "chmod u+rwX /opt/school/nginx/cache/body"),
+    (
+        "directories",
+        _seen("host", "temporary", **{"/tmp": {"mode": 0o755, "uid": 0, "gid": 0}}),
+        "/tmp has mode 0755, and everybody has to write there, but only their own: chmod 1777 /tmp",
+    ),
+    (
+        "backup-check",
         _seen("backups", "check", code=1, out="PROBLEM repository 1: of the backup F, bundle/1 is changed\n"),
         "of the backup F, bundle/1 is changed",
     ),

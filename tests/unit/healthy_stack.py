@@ -363,6 +363,7 @@ def _data(plan: dict[str, Any]) -> dict[str, Any]:
                 "aof_last_write_status": "ok",
                 "used_memory": "1000000",
                 "evicted_keys": "0",
+                "db0": "keys=12,expires=10,avg_ttl=1000",
             },
             "lost": [],
             "nobody": "NOAUTH Authentication required.",
@@ -465,6 +466,8 @@ def _host() -> dict[str, Any]:
             "journal_later": {"/etc/systemd/journald.conf.d/ours.conf": "[Journal]\nRateLimitBurst=0\n"},
             "sysctls_later": {"/usr/lib/sysctl.d/99-protect-links.conf": "# Links\nfs.protected_hardlinks = 1\n"},
             "not_owned": [],
+            "barred": [],
+            "temporary": {"/tmp": {"mode": 0o1777, "uid": 0, "gid": 0}, "/var/tmp": None},
             "in_memory": [],
             "clock": {"synchronised": True, "active": True, "timezone": "Etc/UTC", "container": ""},
             "open": [],
@@ -490,6 +493,7 @@ def _host() -> dict[str, Any]:
         "service_secrets": [],
         "access": {
             "sockets": [{"path": "/var/run/docker.sock", "mode": 0o660, "uid": 0, "group": "docker", "members": []}],
+            "context": "",
             "arguments": ["--containerd=/run/containerd/containerd.sock", "-H", "fd://", "$DOCKER_OPTS"],
         },
         "firewall": {

@@ -52,7 +52,8 @@ def run(argv: Sequence[str], stdin: str | None = None, timeout: float = 120, che
             errors="replace",
             timeout=timeout,
             check=False,
-            env={**os.environ, "LC_ALL": "C", "LANGUAGE": "C"},
+            # Whatever an administrator's docker speaks to, this is for the host's own engine.
+            env={"DOCKER_CONTEXT": "default", **os.environ, "LC_ALL": "C", "LANGUAGE": "C"},
         )
     except subprocess.TimeoutExpired as error:
         raise CommandTimeoutError(f"{argv[0]} took longer than {timeout:g} s") from error

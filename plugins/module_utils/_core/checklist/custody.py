@@ -14,7 +14,7 @@ from ..secrets import check_secrets, missing_secrets
 from ..units import format_duration
 from .containers import moment
 from .drills import NOT_MADE
-from .model import Facts, Outcome, check, failed, none_of, skipped
+from .model import Facts, Outcome, check, failed, none_of, skipped, warned_of
 from .services import SITE
 
 RECOVERY_POINT, RECOVERY_TIME = 15 * 60, 30 * 60
@@ -30,6 +30,7 @@ _OF_STORE = (
     "in the inventory, and make site"
 )
 _OF_FILES = "files: "
+_MOMENTS_LOST = "Those moments are lost, what came after them is not. Find out who removed WAL from the archive"
 
 
 def _off(facts: Facts) -> Outcome | None:
@@ -56,6 +57,9 @@ def backup_check(facts: Facts) -> Outcome:
     problems = [problem for problem in told if not problem.startswith(_OF_FILES)]
     if said["code"] and not told:
         problems = [said["out"].strip() or f"it ended with {said['code']}"]
+    lost = [line.removeprefix("NOTE ") for line in said["out"].splitlines() if line.startswith("NOTE ")]
+    if lost and not problems:
+        return warned_of(lost, said["out"], fix=_MOMENTS_LOST)
     return none_of(problems, said["out"].strip().splitlines()[-1] if said["out"].strip() else "ok", said["out"])
 
 

@@ -29,8 +29,7 @@ _ARGUMENTS = (
     target="its socket is root's, for nobody else, and its group has no members (CIS Docker 1.1.2, 3.15, 3.16)",
     command="stat -c '%a %u %G' /var/run/docker.sock /run/containerd/containerd.sock; getent group docker; "
     "ps -o args= -C dockerd",
-    fix="gpasswd --delete USER docker, or usermod --gid GROUP USER where it is the user's own; "
-    "chmod 0660 /var/run/docker.sock",
+    fix="What the finding says",
     needs="access",
     everywhere=True,
 )
@@ -44,7 +43,15 @@ def engine_access(facts: Facts) -> Outcome:
             problems.append(f"{path} belongs to user {one['uid']}: chown root {path}")
         if one["group"] not in (group, "root"):
             problems.append(f"{path} belongs to the group {one['group']}: chgrp {group} {path}")
-        problems += [f"{name} may use {path}, and is so the host's administrator" for name in one["members"]]
+        problems += [
+            f"{name} may use {path}, and is so the host's administrator: gpasswd --delete {name} {one['group']}, or "
+            f"usermod --gid GROUP {name} where it is the user's own group"
+            for name in one["members"]
+        ]
+    if seen["context"] not in ("", "default"):
+        problems.append(
+            f"root's docker speaks to {seen['context']} instead of this host's engine: docker context use default"
+        )
     if any("tcp://" in one for one in seen["arguments"]):
         problems.append(f"it listens on the network, or will when it starts anew: {_ARGUMENTS}")
     return none_of(problems, f"mode {seen['sockets'][0]['mode']:04o}, no members", str(seen))

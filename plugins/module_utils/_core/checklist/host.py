@@ -21,6 +21,8 @@ _PERCENT = 100
 _MOST_AHEAD = 60
 _COMPARE = "date --utc on both; timedatectl timesync-status or chronyc sources names the time server"
 _OWNER = 1001
+#: Of folders in that everybody writes.
+_FOR_ALL = 0o1777
 #: Secrets that services read for themselves.
 _READ_BY_CONTAINERS = (
     "*/backup/offsite/*.conf",
@@ -91,6 +93,15 @@ def host_directories(facts: Facts) -> Outcome:
     problems += [
         f"{path} does not belong to user {_OWNER}, as whom its service runs: chown -R {_OWNER}:{_OWNER} {path}"
         for path in facts.seen["host"]["not_owned"]
+    ]
+    problems += [
+        f"the modes of {path} keep out user {_OWNER}, as whom its service runs: chmod u+rwX {path}"
+        for path in facts.seen["host"]["barred"]
+    ]
+    problems += [
+        f"{path} has mode {found['mode']:04o}, and everybody has to write there, but only their own: chmod 1777 {path}"
+        for path, found in facts.seen["host"]["temporary"].items()
+        if found and found["mode"] != _FOR_ALL
     ]
     return none_of(problems, f"{len(lines)} directories", "\n".join(lines))
 

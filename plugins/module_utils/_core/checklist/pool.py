@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from .. import pgbouncer_config
@@ -25,6 +26,8 @@ _ADMIN = "pgbouncer"
 _OF_ITSELF = ("conffile", "verbose")
 _LONGEST_WAIT = 1.0
 _FULL = 0.95
+_DATABASE = re.compile(r"db\d+")
+_OF_KEYS = "docs/runbooks/redis.md#{} says how to see which keys, and what to do with them; no restart helps"
 #: What its INFO tells is judged by that; and what it tells in words of its own cannot be compared.
 _NOT_COMPARED = (
     *("maxmemory", "maxmemory-policy", "appendonly"),
@@ -141,8 +144,7 @@ def cache_settings(facts: Facts) -> Outcome:
         problems.append(f"appendonly is {'on' if info['aof_enabled'] == '1' else 'off'}")
     if info.get("aof_last_write_status", "ok") != "ok":
         problems.append("the last write to the disk failed")
-    if most and int(info["used_memory"]) > most * _FULL and int(info.get("evicted_keys", 0)):
-        problems.append("it is full and throws keys away")
+    problems += _fullness(info, most)
     lines = facts.seen["cache"]["file"].splitlines()
     kept = dict(line.split(" ", 1) for line in lines if line and not line.startswith("#") and " " in line)
     problems += [
@@ -170,6 +172,19 @@ def cache_settings(facts: Facts) -> Outcome:
         fix = f"{{stack}}-backup files-backup, which writes them anew.{f' Then: {_RESTART}' if problems else ''}"
         problems.append(f"a restart would find none of its data: {', '.join(lost)} is gone")
     return none_of(problems, measured, evidence, target=target, fix=fix)
+
+
+def _fullness(info: Mapping[str, str], most: int) -> list[str]:
+    """Why what is written now is lost or refused; a restart mends neither."""
+    if not most or int(info["used_memory"]) <= most * _FULL:
+        return []
+    databases = [dict(pair.split("=") for pair in info[name].split(",")) for name in info if _DATABASE.fullmatch(name)]
+    expiring = sum(int(one["expires"]) for one in databases)
+    if info["maxmemory_policy"].startswith("volatile-") and not expiring and databases:
+        return [f"it is full of keys that never expire, and refuses writes: {_OF_KEYS.format('cacherefuseswrites')}"]
+    if int(info.get("evicted_keys", 0)):
+        return [f"it is full and throws keys away: {_OF_KEYS.format('cachememoryhigh')}"]
+    return []
 
 
 def _size(value: object) -> int | str:

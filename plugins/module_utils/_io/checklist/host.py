@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import grp
+import json
 import os
 import re
 import stat
@@ -53,6 +54,8 @@ _HINDERING = {"netem", "tbf"}
 _NOWHERE = ("blackhole", "prohibit", "unreachable")
 #: The kernel's own, for what has no route of IPv6.
 _LAST = "metric 4294967295"
+#: Settings of root's command docker.
+_CLIENT = "/root/.docker/config.json"
 _SOCKETS = ("/var/run/docker.sock", "/run/containerd/containerd.sock")
 _COMMAND = re.compile(r"argv\[\]=(.*?) ;")
 _DOCKER_OPTS = re.compile(r"^\s*(?:export\s+)?DOCKER_OPTS=(.*)$", re.MULTILINE)
@@ -85,6 +88,8 @@ def gather(stack: str, expected: Mapping[str, Any], written: Iterable[str] = ())
         "clock": clock,
         "open": open_paths(root),
         "not_owned": not_owned(root),
+        "barred": barred(root),
+        "temporary": {path: status_of(path) for path in ("/tmp", "/var/tmp")},  # noqa: S108 - to look
         "failed_units": system.lines(["systemctl", "--failed", "--plain", "--no-legend", "--full"]),
         "journal": _unit("systemd-journald.service").get("ActiveState", ""),
         "listeners": sorted(probe.probe_host(stack, "17", 1001)["listeners"]),
@@ -181,6 +186,18 @@ def not_owned(root: str) -> list[str]:
         with contextlib.suppress(FileNotFoundError):
             status = os.lstat(path)
             if str(status.st_uid) != OWNER and os.path.dirname(path) not in found:
+                found.append(path)
+    return found
+
+
+def barred(root: str) -> list[str]:
+    """Of the same, what the modes keep its owner from."""
+    found = []
+    for path in sorted(path for pattern in _WORKED_WITH for path in glob.glob(f"{root}/{pattern}")):
+        with contextlib.suppress(FileNotFoundError):
+            mode = os.lstat(path).st_mode
+            needed = stat.S_IRWXU if stat.S_ISDIR(mode) else stat.S_IRUSR
+            if not stat.S_ISLNK(mode) and mode & needed != needed:
                 found.append(path)
     return found
 
@@ -294,7 +311,15 @@ def gather_access() -> dict[str, Any]:
     return {
         "sockets": [_socket(path) for path in _SOCKETS if os.path.exists(path)],
         "arguments": sorted({one for one in (*running[1:], *planned[1:]) if one}),
+        "context": _context(system.read_text(_CLIENT) or ""),
     }
+
+
+def _context(settings: str) -> str:
+    """Which engine the command docker speaks to; empty for this host's."""
+    with contextlib.suppress(ValueError, AttributeError):
+        return str(json.loads(settings).get("currentContext", ""))
+    return ""
 
 
 def _socket(path: str) -> dict[str, Any]:

@@ -42,6 +42,7 @@ _DECISIVE = (
         "/etc/nftables.d/firstbell.nft",
         "/etc/ssh/sshd_config",
         "/etc/ssh/sshd_config.d/*",
+        "/root/.ssh",
         "/root/.ssh/authorized_keys",
     ),
     *("/etc/sysctl.d/99-firstbell.conf", "/etc/systemd/system/*.*", "/usr/local/lib/firstbell/*"),

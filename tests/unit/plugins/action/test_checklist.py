@@ -62,6 +62,12 @@ def test_the_host_is_told_what_the_controllers_clock_says() -> None:
     assert action.asked["stack"] == "school"
 
 
+def test_an_address_of_the_engines_bridges_is_none_of_the_host(outside: list[tuple[set[str], list[str]]]) -> None:
+    bridge = {"address": "fd1b:e110:5::1", "interface": "docker_gwbridge"}
+    Action(answer()).run(task_vars={"ansible_facts": {"default_ipv6": bridge}})
+    assert outside[0][1] == ["192.0.2.7", ""]
+
+
 def test_only_what_was_asked_for_is_looked_at(outside: list[tuple[set[str], list[str]]]) -> None:
     found = Action(answer(), only=["S37"]).run(task_vars={})
     assert [one["id"] for one in found["results"][1:]] == ["rate-limit"]

@@ -89,3 +89,21 @@ def test_of_systemds_settings_the_last_counts(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(host.system, "lines", lambda _argv: lines)
     found = host._settings("systemd/system.conf", ("DefaultTimeoutStopSec",))
     assert found == {"DefaultTimeoutStopSec": ("1s", "/etc/systemd/system.conf.d/x.conf")}
+
+
+def test_what_the_modes_keep_its_owner_from_is_told(tmp_path: Path) -> None:
+    (tmp_path / "nginx/cache/body").mkdir(parents=True)
+    (tmp_path / "data/redis").mkdir(parents=True)
+    (tmp_path / "data/redis/file").write_text("x")
+    assert host.barred(str(tmp_path)) == []
+    (tmp_path / "nginx/cache/body").chmod(0)
+    (tmp_path / "data/redis/file").chmod(0o044)
+    assert host.barred(str(tmp_path)) == [f"{tmp_path}/data/redis/file", f"{tmp_path}/nginx/cache/body"]
+    (tmp_path / "nginx/cache/body").chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("text", "context"), [("", ""), ("{}", ""), ("[]", ""), ('{"currentContext": "prod", "auths": {}}', "prod")]
+)
+def test_the_engine_that_dockers_command_speaks_to_is_known(text: str, context: str) -> None:
+    assert host._context(text) == context
