@@ -14,7 +14,7 @@ from ..secrets import check_secrets, missing_secrets
 from ..units import format_duration
 from .containers import moment
 from .drills import NOT_MADE
-from .model import Facts, Outcome, check, failed, none_of, skipped, warned_of
+from .model import Facts, Outcome, check, failed, none_of, skipped, warned
 from .services import SITE
 
 RECOVERY_POINT, RECOVERY_TIME = 15 * 60, 30 * 60
@@ -59,7 +59,7 @@ def backup_check(facts: Facts) -> Outcome:
         problems = [said["out"].strip() or f"it ended with {said['code']}"]
     lost = [line.removeprefix("NOTE ") for line in said["out"].splitlines() if line.startswith("NOTE ")]
     if lost and not problems:
-        return warned_of(lost, said["out"], fix=_MOMENTS_LOST)
+        return warned("; ".join(lost), said["out"], fix=_MOMENTS_LOST)
     return none_of(problems, said["out"].strip().splitlines()[-1] if said["out"].strip() else "ok", said["out"])
 
 
